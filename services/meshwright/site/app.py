@@ -1,0 +1,66 @@
+"""The site as one ASGI application."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.routing import BaseRoute, Mount, Route
+
+from meshwright.site.headers import PAGE_HEADERS, ResponseHeaders
+from meshwright.site.page import PageFiles
+from meshwright.site.plain_page import plain_page
+from meshwright.site.shop.app import SHOP_PATH, create_shop
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from meshwright.site.settings import SiteSettings
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(settings: SiteSettings) -> Starlette:
+    """The application that serves the built page at /, the demo shop under /demo/ and /healthz."""
+    routes: list[BaseRoute] = [Route("/healthz", _healthz)]
+    if settings.site_demo:
+        routes.append(Route(SHOP_PATH, _to_shop))
+        routes.append(Mount(SHOP_PATH, create_shop(settings.site_demo_dir)))
+    routes.append(Mount("/", PageFiles(settings.site_page_dir)))
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(ResponseHeaders, headers=PAGE_HEADERS),
+            Middleware(GZipMiddleware, minimum_size=1024, compresslevel=6),
+        ],
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+    )
+    # A redirect to the same path with a slash would be made from the Host header.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _healthz(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+async def _to_shop(_request: Request) -> Response:
+    return RedirectResponse(f"{SHOP_PATH}/", status_code=308)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return plain_page(error.status_code, error.detail, link=("/", "To the start page"), headers=error.headers)
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    error_id = uuid.uuid4().hex
+    _log.error("request failed", extra={"error_id": error_id})
+    return plain_page(500, "Something went wrong here. It was logged under:", code=error_id)
