@@ -47,8 +47,8 @@ def compare(revision: str) -> int:
         against = before / "before.binpb"
         build = ["buf", "build", str(before / "protos"), "--as-file-descriptor-set", "-o", str(against)]
         if subprocess.run(build, check=False).returncode != 0:
-            print(f"buf breaking: {revision} does not build, so there is nothing to compare with.")
-            return 0
+            print(f"buf breaking: the contract at {revision} does not build.")
+            return 1
         return subprocess.run(
             ["buf", "breaking", "protos", "--against", str(against)], cwd=ROOT, check=False
         ).returncode
