@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -10,6 +12,20 @@ from starlette.responses import HTMLResponse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{font:1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem}"
+    "h1{font-size:1.4rem;margin:0}"
+    "pre{padding:.8rem 1rem;border-radius:.5rem;background:rgb(128 128 128/.15);overflow-x:auto;white-space:pre-wrap}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+}
 
 
 def plain_page(
@@ -38,12 +54,11 @@ def plain_page(
     if link is not None:
         address, text = link
         parts.append(f'<p><a href="{escape(address)}">{escape(text)}</a></p>')
+    body = "\n".join(parts)
     return HTMLResponse(
-        "<!doctype html>\n"
-        f'<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"></head>\n'
-        f"<body><main>\n{chr(10).join(parts)}\n</main></body></html>\n",
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{heading}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
+        f"<body><main>\n{body}\n</main></body></html>\n",
         status_code=status,
-        headers=dict(headers or {}) | {"Cache-Control": "no-store"},
+        headers={**(headers or {}), **_HEADERS},
     )

@@ -15,8 +15,11 @@ from starlette.staticfiles import StaticFiles
 from meshwright.site.headers import SHOP_HEADERS, ResponseHeaders
 from meshwright.site.plain_page import plain_page
 from meshwright.site.shop.browse import BrowseRoutes
+from meshwright.site.shop.buy import BuyRoutes
 from meshwright.site.shop.demo_file import DemoFileError
 from meshwright.site.shop.pages import DemoPages
+from meshwright.site.shop.personal import PersonalRoutes
+from meshwright.site.shop.showroom import ShowroomRoutes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +41,9 @@ def create_shop(demo_dir: Path) -> Starlette:
     return Starlette(
         routes=[
             *BrowseRoutes(pages).routes,
+            *BuyRoutes(pages).routes,
+            *PersonalRoutes(pages).routes,
+            *ShowroomRoutes(pages).routes,
             Mount("/static", StaticFiles(directory=demo_dir / "static", check_dir=False)),
         ],
         middleware=[

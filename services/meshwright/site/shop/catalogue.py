@@ -26,6 +26,7 @@ class Shop(BaseModel):
     tagline: str
     currency: str
     delivery_fee: Money
+    express_fee: Money
     free_delivery_from: Money
 
     def money(self, amount: Decimal) -> str:
