@@ -1,0 +1,194 @@
+"""From settings to the files that Envoy reads."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from meshwright.gateway.local_replies import LOCAL_REPLIES
+from meshwright.gateway.routes import (
+    GRPC_ROUTES,
+    ONE_TARGET_EACH,
+    SERVICES,
+    Target,
+    current_routes_file,
+    publish_routes,
+)
+from meshwright.serving.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from meshwright.gateway.settings import GatewaySettings
+
+ACCESS_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
+
+# The content security policy is the site's, which knows what its pages load.
+PAGE_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+# The templates make YAML, not HTML; every value from outside goes through `tojson`, which is YAML's quoting too.
+_templates = Environment(
+    loader=PackageLoader("meshwright.gateway"),
+    undefined=StrictUndefined,
+    autoescape=False,  # noqa: S701
+    keep_trailing_newline=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFiles:
+    """Where the rendered files of one gateway are; all of them lie in `directory`."""
+
+    directory: Path
+
+    @property
+    def bootstrap(self) -> Path:
+        """Envoy's bootstrap."""
+        return self.directory / "bootstrap.yaml"
+
+    @property
+    def candidate(self) -> Path:
+        """The bootstrap with the routes inside, for `envoy --mode validate`."""
+        return self.directory / "candidate.yaml"
+
+    @property
+    def routes_directory(self) -> Path:
+        """The folder that Envoy watches for new routes."""
+        return self.directory / "routes"
+
+    @property
+    def admin_socket(self) -> Path:
+        """The unix socket of Envoy's admin interface."""
+        return self.directory / "admin.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class _Collector:
+    address: Address
+    tls: bool
+    trusted_ca: str
+
+
+@dataclass(frozen=True, slots=True)
+class _AccessLog:
+    name: str
+    type: str
+    path: str
+
+
+def write_files(settings: GatewaySettings, directory: Path) -> GatewayFiles:
+    """Render everything Envoy needs into `directory`, which must exist and belong to this user alone."""
+    files = GatewayFiles(directory)
+    publish_routes(files.routes_directory, render_routes(settings))
+    files.bootstrap.write_text(render_bootstrap(settings, files), encoding="utf-8")
+    files.candidate.write_text(render_candidate(settings, files), encoding="utf-8")
+    return files
+
+
+def render_bootstrap(settings: GatewaySettings, files: GatewayFiles) -> str:
+    """Envoy's bootstrap: listener, clusters, limits. The routes are read from `files.routes_directory`."""
+    return _bootstrap(settings, files, inline_route_config="")
+
+
+def render_candidate(
+    settings: GatewaySettings, files: GatewayFiles, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH
+) -> str:
+    """The bootstrap with the routes inside, for Envoy's check of both: it does not look into a routes file."""
+    return _bootstrap(settings, files, inline_route_config=_route_config(settings, targets))
+
+
+def render_routes(settings: GatewaySettings, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH) -> str:
+    """The routes file. `targets` says, for each of agent, tools and browser, which clusters share its new streams."""
+    return _render("routes.yaml.j2", route_config=_route_config(settings, targets))
+
+
+def _bootstrap(settings: GatewaySettings, files: GatewayFiles, *, inline_route_config: str) -> str:
+    otlp = _otlp(settings.otlp_endpoint)
+    listener = _render(
+        "listener.yaml.j2",
+        settings=settings,
+        routes_directory=str(files.routes_directory),
+        routes_file=str(current_routes_file(files.routes_directory)),
+        inline_route_config=inline_route_config,
+        drain_timeout=f"{settings.gateway_drain_seconds:.3f}s",
+        otlp=otlp,
+        access_log=_access_log(settings.gateway_access_log),
+        cors_hosts=[urlsplit(origin).netloc for origin in settings.cors_origins],
+        local_replies=LOCAL_REPLIES,
+        services=SERVICES,
+    )
+    clusters = _render(
+        "clusters.yaml.j2",
+        settings=settings,
+        grpc_upstreams={
+            "agent": settings.agent_address,
+            "tools": settings.tools_address,
+            "browser": settings.browser_address,
+        },
+        site=settings.site_address,
+        otlp=otlp,
+    )
+    return _render(
+        "bootstrap.yaml.j2",
+        settings=settings,
+        admin_socket=str(files.admin_socket),
+        listener=listener,
+        clusters=clusters,
+    )
+
+
+def _route_config(settings: GatewaySettings, targets: Mapping[str, Sequence[Target]]) -> str:
+    return _render(
+        "route_config.yaml.j2",
+        cors_origins=settings.cors_origins,
+        allowed_hosts=["*"] if "*" in settings.allowed_hosts else list(settings.allowed_hosts),
+        clusters=targets,
+        grpc_routes=GRPC_ROUTES,
+        page_headers=PAGE_HEADERS,
+    )
+
+
+def _render(template: str, **values: object) -> str:
+    return _templates.get_template(template).render(values)
+
+
+def _otlp(endpoint: str) -> _Collector | None:
+    if not endpoint:
+        return None
+    url = urlsplit(endpoint)
+    return _Collector(
+        address=Address(url.hostname or "", url.port or 4317),
+        tls=url.scheme == "https",
+        trusted_ca=ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt",
+    )
+
+
+def _access_log(target: str) -> _AccessLog | None:
+    if not target:
+        return None
+    if target == "stdout":
+        return _AccessLog("envoy.access_loggers.stdout", f"{ACCESS_LOGGERS}.stream.v3.StdoutAccessLog", "")
+    return _AccessLog("envoy.access_loggers.file", f"{ACCESS_LOGGERS}.file.v3.FileAccessLog", target)
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+_templates.tests["host_name"] = _is_name

@@ -1,0 +1,90 @@
+"""What the gateway routes where, and the folder through which routes change while Envoy runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshwright.v1 import agent_service_pb2, browser_service_pb2, tool_service_pb2
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from google.protobuf.descriptor import FileDescriptor
+
+ROUTES_FILE = "routes.yaml"
+CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A gRPC service of the contract and the cluster that serves it."""
+
+    name: str
+    methods: tuple[str, ...]
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcRoute:
+    """Calls whose path begins with `path_prefix` go to the targets of `cluster`."""
+
+    name: str
+    path_prefix: str
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An Envoy cluster and its share of the new streams, relative to its siblings' weights."""
+
+    name: str
+    weight: int = 100
+
+
+def _service(file: FileDescriptor, name: str, cluster: str) -> Service:
+    descriptor = file.services_by_name[name]
+    return Service(descriptor.full_name, tuple(method.name for method in descriptor.methods), cluster)
+
+
+SERVICES = (
+    _service(agent_service_pb2.DESCRIPTOR, "AgentService", "agent"),
+    _service(tool_service_pb2.DESCRIPTOR, "ToolService", "tools"),
+    _service(browser_service_pb2.DESCRIPTOR, "BrowserService", "browser"),
+)
+
+# Health and reflection are asked of the gateway as of one server; the agent service answers for the mesh.
+GRPC_ROUTES = (
+    *(GrpcRoute(service.cluster, f"/{service.name}/", service.cluster) for service in SERVICES),
+    GrpcRoute("health", "/grpc.health.v1.Health/", "agent"),
+    GrpcRoute("reflection", "/grpc.reflection.v1.ServerReflection/", "agent"),
+    GrpcRoute("reflection-v1alpha", "/grpc.reflection.v1alpha.ServerReflection/", "agent"),
+)
+
+ONE_TARGET_EACH = {service.cluster: (Target(service.cluster),) for service in SERVICES}
+
+
+def current_routes_file(directory: Path) -> Path:
+    """The path under which Envoy reads the routes of `directory`."""
+    return directory / CURRENT / ROUTES_FILE
+
+
+def publish_routes(directory: Path, text: str) -> None:
+    """Put `text` into force for an Envoy that watches `directory`, all at once.
+
+    Envoy reacts to the rename of the link `current`, within milliseconds. It checks the file itself: one that it
+    refuses leaves the former routes in force.
+    """
+    current = directory / CURRENT
+    former = current.resolve() if current.is_symlink() else None
+    number = int(former.name) + 1 if former else 1
+    generation = directory / f"{number:06}"
+    generation.mkdir(parents=True)
+    (generation / ROUTES_FILE).write_text(text, encoding="utf-8")
+    link = directory / f"{CURRENT}.next"
+    link.symlink_to(generation.name)
+    os.replace(link, current)  # noqa: PTH105  # says better what matters here: one atomic step
+    if former:
+        shutil.rmtree(former)

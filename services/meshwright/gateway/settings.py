@@ -1,0 +1,123 @@
+"""Settings of the gateway, from `MESHWRIGHT_*` environment variables."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.settings import MeshSettings
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+ORIGIN = re.compile(r"https?://[^/\s*]+")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class GatewaySettings(MeshSettings):
+    """Where the gateway listens, what stands behind it and what it lets through."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        description="IP address to listen on, or localhost. Only loopback addresses while no authentication is set up.",
+    )
+    port: int = Field(
+        default=8080, ge=0, le=65535, description="Port of gRPC, gRPC-Web and the page; 0 picks a free one."
+    )
+    agent_address: AddressSetting = Field(
+        default=Address("127.0.0.1", 8081), description="AgentService: host:port or unix:/path."
+    )
+    tools_address: AddressSetting = Field(
+        default=Address("127.0.0.1", 8082), description="ToolService: host:port or unix:/path."
+    )
+    browser_address: AddressSetting = Field(
+        default=Address("127.0.0.1", 8083), description="BrowserService: host:port or unix:/path."
+    )
+    site_address: AddressSetting = Field(
+        default=Address("127.0.0.1", 8084), description="The page and the demo shop: host:port or unix:/path."
+    )
+    allowed_hosts: Names = Field(
+        default=LOCAL_HOSTS,
+        description="Host names, without port, under which the gateway may be asked, separated by commas; "
+        "*.example.com for every name below example.com, * for any. Guards against DNS rebinding.",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="Origins of other pages that may call the mesh, such as https://app.example.com, separated by "
+        "commas. The mesh's own page needs none.",
+    )
+    runtime_dir: Path | None = Field(
+        default=None,
+        description="Folder in which the gateway makes a private one for its socket and its rendered configuration. "
+        "Default: the system's temporary folder.",
+    )
+    gateway_workers: int = Field(default=2, ge=1, le=128, description="Envoy's worker threads.")
+    gateway_access_log: str = Field(
+        default="", description="Access log in JSON lines: empty for none, `stdout`, or the path of a file."
+    )
+    gateway_max_streams: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        description="Streams that may be open at once: of one client's connection, and to each service.",
+    )
+    gateway_max_connections: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Client connections that may be open at once."
+    )
+    gateway_heap_bytes: int = Field(
+        default=512 * 1024**2,
+        ge=64 * 1024**2,
+        description="Envoy's memory, in bytes, from 95 % of which it gives memory back and from 98 % of which it "
+        "refuses new requests.",
+    )
+    gateway_drain_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=3600,
+        description="How long, in seconds, open requests may take to end when the gateway stops.",
+    )
+
+    @property
+    def bind_address(self) -> str:
+        """The IP address to listen on."""
+        return "127.0.0.1" if self.host == "localhost" else self.host
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_an_address(cls, host: str) -> str:
+        host = host.removeprefix("[").removesuffix("]")
+        if host != "localhost":
+            ipaddress.ip_address(host)
+        return host
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_exact(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is not an origin: write http(s)://host or http(s)://host:port, without a path"
+                )
+        return origins
+
+    @model_validator(mode="after")
+    def _loopback_without_authentication(self) -> GatewaySettings:
+        if not ipaddress.ip_address(self.bind_address).is_loopback:
+            raise ValueError(
+                f"MESHWRIGHT_HOST={self.host} would let every machine that reaches this one drive its agents, and the "
+                "gateway has no authentication configured. Keep 127.0.0.1 and reach it through a tunnel "
+                "(ssh -L 8080:127.0.0.1:8080 this-machine)."
+            )
+        return self
