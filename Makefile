@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PAGE := services/meshwright/site/page/index.html
 GRPCURL := .make/bin/grpcurl
-WEB_SOURCES := $(shell find web -name node_modules -prune -o -name dist -prune -o -type f -print 2>/dev/null)
+PAGE_SOURCES := $(shell find web protos \( -name node_modules -o -name gen -o -name test \) -prune -o -type f -print)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -23,7 +23,7 @@ install: .venv/.run .make/chromium $(PAGE) ## Make everything that the mesh need
 
 ##@ Check
 .PHONY: test
-test: lint web-test pytest ## Run all checks and all tests
+test: lint test-web pytest ## Run all checks and all tests
 
 .PHONY: pytest
 pytest: .venv/.dev .make/chromium $(PAGE) $(GRPCURL) ## Run the Python tests; ARGS="tests/unit -k pool" for some of them
@@ -31,7 +31,10 @@ pytest: .venv/.dev .make/chromium $(PAGE) $(GRPCURL) ## Run the Python tests; AR
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
-lint: .venv/.dev lint-protos ## Check style, types and the contract
+lint: lint-protos lint-python lint-web ## Check the contract, style and types
+
+.PHONY: lint-python
+lint-python: .venv/.dev ## Check the style and types of the Python sources
 	@echo "==> ruff"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
@@ -46,10 +49,15 @@ lint-protos: .venv/.dev ## Check the contract: buf's rules, breaking changes, dr
 	@$(BIN)/buf format --diff --exit-code protos
 	@$(BIN)/python scripts/breaking.py
 
-.PHONY: web-test
-web-test: web/node_modules/.package-lock.json ## Check and test the page's sources
-	@echo "==> web"
-	@npm --prefix web run --silent check
+.PHONY: lint-web
+lint-web: $(PAGE) ## Check the page's style and types
+	@echo "==> web: style and types"
+	@npm --prefix web run --silent lint
+	@npm --prefix web run --silent typecheck
+
+.PHONY: test-web
+test-web: $(PAGE) ## Test the page's parts
+	@echo "==> web: tests"
 	@npm --prefix web run --silent test
 
 .PHONY: bench
@@ -58,9 +66,8 @@ bench: .venv/.dev .make/chromium $(PAGE) ## Measure the mesh against its budgets
 
 ##@ Make
 .PHONY: protos
-protos: .venv/.dev web/node_modules/.package-lock.json ## Generate the Python and TypeScript stubs of protos/
+protos: .venv/.dev ## Generate the Python stubs of protos/; the page's are made whenever it is built
 	@$(BIN)/python scripts/protos.py
-	@npm --prefix web run --silent protos
 
 .PHONY: page
 page: $(PAGE) ## Build the page
@@ -131,11 +138,12 @@ help: ## Print this
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed to build the page: https://nodejs.org" >&2; exit 1; }
 	@echo "==> Installing the page's locked packages"
-	@npm --prefix web ci --silent --no-audit --no-fund
+	@npm --prefix web ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
-$(PAGE): web/node_modules/.package-lock.json $(WEB_SOURCES)
+$(PAGE): web/node_modules/.package-lock.json $(PAGE_SOURCES) | .venv/.run
 	@echo "==> Building the page"
+	@$(BIN)/python scripts/protos.py --imports
 	@npm --prefix web run --silent build
 	@touch $@
 
