@@ -50,6 +50,11 @@ class ToolServiceStub:
                 request_serializer=meshwright_dot_v1_dot_tool__service__pb2.CallRequest.SerializeToString,
                 response_deserializer=meshwright_dot_v1_dot_tool__service__pb2.CallResponse.FromString,
                 _registered_method=True)
+        self.DeleteWorkspace = channel.unary_unary(
+                '/meshwright.v1.ToolService/DeleteWorkspace',
+                request_serializer=meshwright_dot_v1_dot_tool__service__pb2.DeleteWorkspaceRequest.SerializeToString,
+                response_deserializer=meshwright_dot_v1_dot_tool__service__pb2.DeleteWorkspaceResponse.FromString,
+                _registered_method=True)
 
 
 class ToolServiceServicer:
@@ -81,6 +86,14 @@ class ToolServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteWorkspace(self, request, context):
+        """DeleteWorkspace deletes the files of a session: its workspace and its artifacts. Deleting them twice is no error. The agent calls it when
+        a session is deleted. Errors: INVALID_FIELDS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ToolServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +111,11 @@ def add_ToolServiceServicer_to_server(servicer, server):
                     servicer.Call,
                     request_deserializer=meshwright_dot_v1_dot_tool__service__pb2.CallRequest.FromString,
                     response_serializer=meshwright_dot_v1_dot_tool__service__pb2.CallResponse.SerializeToString,
+            ),
+            'DeleteWorkspace': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteWorkspace,
+                    request_deserializer=meshwright_dot_v1_dot_tool__service__pb2.DeleteWorkspaceRequest.FromString,
+                    response_serializer=meshwright_dot_v1_dot_tool__service__pb2.DeleteWorkspaceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +200,33 @@ class ToolService:
             '/meshwright.v1.ToolService/Call',
             meshwright_dot_v1_dot_tool__service__pb2.CallRequest.SerializeToString,
             meshwright_dot_v1_dot_tool__service__pb2.CallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteWorkspace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/meshwright.v1.ToolService/DeleteWorkspace',
+            meshwright_dot_v1_dot_tool__service__pb2.DeleteWorkspaceRequest.SerializeToString,
+            meshwright_dot_v1_dot_tool__service__pb2.DeleteWorkspaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

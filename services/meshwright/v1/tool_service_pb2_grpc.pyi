@@ -28,6 +28,10 @@ class ToolServiceStub:
     """Call runs one call, for grpcurl and scripts: progress, then one completion. What the call holds is given back at its end.
     Errors: INVALID_FIELDS; what concerns the call itself comes as its completion.
     """
+    DeleteWorkspace: _aio.UnaryUnaryMultiCallable[_tool_service_pb2.DeleteWorkspaceRequest, _tool_service_pb2.DeleteWorkspaceResponse]
+    """DeleteWorkspace deletes the files of a session: its workspace and its artifacts. Deleting them twice is no error. The agent calls it when
+    a session is deleted. Errors: INVALID_FIELDS.
+    """
 
 class ToolServiceServicer(metaclass=_abc_1.ABCMeta):
     """ToolService offers typed tools. Many calls run at once over one stream; ten calls take as long as the slowest."""
@@ -60,6 +64,16 @@ class ToolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.AsyncIterator[_tool_service_pb2.CallResponse]:
         """Call runs one call, for grpcurl and scripts: progress, then one completion. What the call holds is given back at its end.
         Errors: INVALID_FIELDS; what concerns the call itself comes as its completion.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteWorkspace(
+        self,
+        request: _tool_service_pb2.DeleteWorkspaceRequest,
+        context: _aio.ServicerContext[_tool_service_pb2.DeleteWorkspaceRequest, _abc.Awaitable[_tool_service_pb2.DeleteWorkspaceResponse]],
+    ) -> _abc.Awaitable[_tool_service_pb2.DeleteWorkspaceResponse]:
+        """DeleteWorkspace deletes the files of a session: its workspace and its artifacts. Deleting them twice is no error. The agent calls it when
+        a session is deleted. Errors: INVALID_FIELDS.
         """
 
 def add_ToolServiceServicer_to_server(servicer: ToolServiceServicer, server: _aio.Server) -> None: ...

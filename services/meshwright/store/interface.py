@@ -1,0 +1,180 @@
+"""What every store promises. One suite of tests holds all engines to it.
+
+A store owns the order of events: it gives each session's events the sequences 1, 2, 3, ... atomically and without a gap. It owns the
+claims on runs too: only the holder of a run's latest claim can append to the run, and a run ends exactly once.
+
+Events travel as bytes: a `Draft` is a serialised `meshwright.v1.Event` without its sequence, which the store adds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from meshwright.store.live import Subscription
+from meshwright.store.stored_event import StoredEvent
+from meshwright.v1.run_pb2 import Run
+from meshwright.v1.session_pb2 import Session
+
+
+class Draft(NamedTuple):
+    """An event that has no sequence yet."""
+
+    kind: int
+    """Number of the event's arm, as in `EventKind`."""
+    run_id: str
+    """The run, or empty."""
+    payload: bytes
+    """The serialised Event without sequence."""
+
+
+class Once(NamedTuple):
+    """Makes a mutating call safe to repeat: the same id and fingerprint give the stored answer, another fingerprint is refused."""
+
+    request_id: str
+    """The caller's id; unique for the principal for 24 hours."""
+    fingerprint: bytes
+    """Digest of the method and the request."""
+
+
+class Claim(NamedTuple):
+    """The right to append to a run. A later claim on the run ends this one."""
+
+    session_id: str
+    run_id: str
+    token: int
+    """Fencing token: grows with each claim on the run."""
+    principal: str
+    """Owner of the session."""
+
+
+class ClaimedRun(NamedTuple):
+    """A run that this replica now has to work on."""
+
+    claim: Claim
+    run: Run
+    """As stored, with state ACTIVE and the attempt counted."""
+    cancelled: bool
+    """Somebody asked for its end before it was claimed."""
+
+
+class RunWaiting(NamedTuple):
+    """Signal: a run may be claimable."""
+
+
+class CancelRequested(NamedTuple):
+    """Signal: somebody asked a run to end."""
+
+    session_id: str
+    run_id: str
+
+
+class SessionDeleted(NamedTuple):
+    """Signal: a session and all that belongs to it is gone."""
+
+    session_id: str
+
+
+Signal = RunWaiting | CancelRequested | SessionDeleted
+
+
+class Page(NamedTuple):
+    """A position in a list that is ordered from the newest to the oldest."""
+
+    limit: int
+    """Entries at most."""
+    before: tuple[int, int] | None = None
+    """Sort key of the last entry of the page before."""
+
+
+class Store(Protocol):
+    """Sessions, runs, events. Every method raises MeshError with the reason that its comment names; all are safe to call concurrently."""
+
+    async def create_session(self, session: Session, once: Once | None) -> Session:
+        """Store a new session, whose principal and id are set. REQUEST_ID_REUSED."""
+        ...
+
+    async def get_session(self, principal: str, session_id: str) -> Session:
+        """SESSION_NOT_FOUND."""
+        ...
+
+    async def list_sessions(self, principal: str, page: Page) -> list[tuple[Session, tuple[int, int]]]:
+        """The principal's sessions, the last used first, each with its sort key."""
+        ...
+
+    async def delete_session(self, principal: str, session_id: str, once: Once | None) -> None:
+        """Remove a session, its runs and events; end its watchers and claims. SESSION_NOT_FOUND, REQUEST_ID_REUSED."""
+        ...
+
+    async def enqueue_run(
+        self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
+    ) -> Run:
+        """Store a run behind the session's others and append the drafts; fills in `first_sequence`.
+
+        SESSION_NOT_FOUND, SESSION_BUSY, REQUEST_ID_REUSED.
+        """
+        ...
+
+    async def get_run(self, principal: str, session_id: str, run_id: str) -> Run:
+        """SESSION_NOT_FOUND, RUN_NOT_FOUND."""
+        ...
+
+    async def list_runs(self, principal: str, session_id: str, page: Page) -> list[tuple[Run, tuple[int, int]]]:
+        """The session's runs, the newest first, each with its sort key. SESSION_NOT_FOUND."""
+        ...
+
+    async def cancel_run(
+        self,
+        principal: str,
+        session_id: str,
+        run_id: str,
+        once: Once | None,
+        settle: Callable[[Run], tuple[Run, Draft]],
+    ) -> Run:
+        """Ask for a run's end; an empty run_id means the active one.
+
+        A queued run ends here and now, with what `settle` makes of it; the holder of an active run's claim is signalled.
+        SESSION_NOT_FOUND, RUN_NOT_FOUND, RUN_FINISHED, REQUEST_ID_REUSED.
+        """
+        ...
+
+    async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
+        """Claim the oldest run that nobody works on and whose session has no other run at work; None when there is none."""
+        ...
+
+    async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+        """Renew claims; returns those that are lost."""
+        ...
+
+    def append(
+        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None
+    ) -> asyncio.Future[list[StoredEvent]]:
+        """Append events to the claimed run's session, and store the run's record if given; gives the events with their sequences.
+
+        The order of calls is the order of events. A record with state FINISHED ends the run and its claim; it must come
+        with the run's one RUN_FINISHED draft, whose sequence the store writes into the record. RUN_CLAIM_LOST.
+        """
+        ...
+
+    async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
+        """Append events that belong to no run, whoever works on the session. SESSION_NOT_FOUND."""
+        ...
+
+    async def read(
+        self, session_id: str, after_sequence: int, limit: int, kinds: Sequence[int] = ()
+    ) -> list[StoredEvent]:
+        """Events after a sequence in their order, only of some kinds if given. Empty at the end."""
+        ...
+
+    def subscribe(self, session_id: str) -> Subscription:
+        """Follow a session's events from now on; close it after use."""
+        ...
+
+    def listen(self, listener: Callable[[Signal], None]) -> None:
+        """Have every signal given to `listener`, in the event loop. One listener for each store."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and close."""
+        ...

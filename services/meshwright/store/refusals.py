@@ -1,0 +1,55 @@
+"""The errors that every store engine raises alike."""
+
+from __future__ import annotations
+
+from meshwright.serving.errors import MeshError
+from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.run_pb2 import Run, RunOutcome
+
+
+def session_not_found(session_id: str) -> MeshError:
+    """SESSION_NOT_FOUND."""
+    return MeshError(
+        reasons.ERROR_REASON_SESSION_NOT_FOUND, "There is no such session.", metadata={"session_id": session_id}
+    )
+
+
+def run_not_found(session_id: str, run_id: str) -> MeshError:
+    """RUN_NOT_FOUND; without a run_id the session has no active run."""
+    what = "The session has no such run." if run_id else "No run of the session is at work."
+    return MeshError(reasons.ERROR_REASON_RUN_NOT_FOUND, what, metadata={"session_id": session_id, "run_id": run_id})
+
+
+def run_finished(run: Run) -> MeshError:
+    """RUN_FINISHED."""
+    outcome = RunOutcome.Name(run.outcome).removeprefix("RUN_OUTCOME_")
+    return MeshError(
+        reasons.ERROR_REASON_RUN_FINISHED,
+        "The run has ended already.",
+        metadata={"run_id": run.run_id, "outcome": outcome},
+    )
+
+
+def session_busy(session_id: str, active_run_id: str) -> MeshError:
+    """SESSION_BUSY."""
+    return MeshError(
+        reasons.ERROR_REASON_SESSION_BUSY,
+        "A run of the session has not ended yet.",
+        metadata={"session_id": session_id, "active_run_id": active_run_id},
+    )
+
+
+def claim_lost(run_id: str) -> MeshError:
+    """RUN_CLAIM_LOST."""
+    return MeshError(
+        reasons.ERROR_REASON_RUN_CLAIM_LOST, "The run is not this worker's any more.", metadata={"run_id": run_id}
+    )
+
+
+def request_id_reused(request_id: str) -> MeshError:
+    """REQUEST_ID_REUSED."""
+    return MeshError(
+        reasons.ERROR_REASON_REQUEST_ID_REUSED,
+        "The request_id was used before with another request; use a new one.",
+        metadata={"request_id": request_id},
+    )

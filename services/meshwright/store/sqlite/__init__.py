@@ -1,0 +1,1 @@
+"""The embedded store: SQLite in WAL mode, no set-up, one process."""

@@ -1,0 +1,66 @@
+"""The log itself: appending and reading."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from meshwright.store.interface import Claim, Draft
+from meshwright.store.refusals import claim_lost, session_not_found
+from meshwright.store.sqlite.rows import now
+from meshwright.store.stored_event import StoredEvent, place
+from meshwright.v1.run_pb2 import RunState
+
+ACTIVE = RunState.RUN_STATE_ACTIVE
+
+ADVANCE = (
+    "UPDATE sessions SET last_sequence = last_sequence + ?, update_time = ? WHERE log = ? RETURNING log, last_sequence"
+)
+ADVANCE_CLAIMED = (
+    "UPDATE sessions SET last_sequence = last_sequence + ?, update_time = ? "
+    "WHERE log = (SELECT log FROM runs WHERE run_id = ? AND token = ? AND state = ?) "
+    "RETURNING log, last_sequence"
+)
+INSERT = "INSERT INTO events (log, sequence, kind, run_id, payload) VALUES (?, ?, ?, ?, ?)"
+
+
+def append(connection: sqlite3.Connection, log: int, drafts: Sequence[Draft]) -> list[StoredEvent]:
+    """Append to a log for which no claim is needed."""
+    _, last = connection.execute(ADVANCE, (len(drafts), now(), log)).fetchone()
+    return _insert(connection, log, last, drafts)
+
+
+def append_claimed(connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft]) -> list[StoredEvent]:
+    """Append to the log of a claimed run. RUN_CLAIM_LOST."""
+    row = connection.execute(ADVANCE_CLAIMED, (len(drafts), now(), claim.run_id, claim.token, ACTIVE)).fetchone()
+    if row is None:
+        raise claim_lost(claim.run_id)
+    return _insert(connection, row[0], row[1], drafts)
+
+
+def _insert(connection: sqlite3.Connection, log: int, last: int, drafts: Sequence[Draft]) -> list[StoredEvent]:
+    events = [place(sequence, *draft) for sequence, draft in enumerate(drafts, last - len(drafts) + 1)]
+    rows = [(log, event.sequence, *draft) for event, draft in zip(events, drafts, strict=True)]
+    connection.executemany(INSERT, rows)
+    return events
+
+
+def append_to_session(connection: sqlite3.Connection, session_id: str, drafts: Sequence[Draft]) -> list[StoredEvent]:
+    """Append events that belong to no run. SESSION_NOT_FOUND."""
+    row = connection.execute("SELECT log FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+    if row is None:
+        raise session_not_found(session_id)
+    return append(connection, row[0], drafts)
+
+
+def read(
+    connection: sqlite3.Connection, session_id: str, after_sequence: int, limit: int, kinds: Sequence[int]
+) -> list[StoredEvent]:
+    """Events after a sequence."""
+    chosen = f"AND kind IN ({','.join('?' * len(kinds))})" if kinds else ""
+    rows = connection.execute(
+        "SELECT sequence, kind, run_id, payload FROM events "  # noqa: S608 - only question marks are put in
+        f"WHERE log = (SELECT log FROM sessions WHERE session_id = ?) AND sequence > ? {chosen} ORDER BY sequence LIMIT ?",
+        (session_id, after_sequence, *kinds, limit),
+    )
+    return [place(*row) for row in rows]

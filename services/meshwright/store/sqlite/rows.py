@@ -1,0 +1,77 @@
+"""Rows of the embedded store as messages of the contract."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from meshwright.store.refusals import session_not_found
+from meshwright.v1.run_pb2 import Run, RunState, Usage
+from meshwright.v1.session_pb2 import Session
+
+SESSION_COLUMNS = "log, session_id, principal, record, usage, create_time, update_time, first_sequence, last_sequence"
+
+
+def now() -> int:
+    """The time in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def timestamp(micros: int) -> Timestamp:
+    """A stored time as a Timestamp."""
+    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
+
+
+def find_log(connection: sqlite3.Connection, principal: str, session_id: str) -> int:
+    """The session's key. SESSION_NOT_FOUND also where it belongs to somebody else."""
+    row = connection.execute(
+        "SELECT log FROM sessions WHERE session_id = ? AND principal = ?", (session_id, principal)
+    ).fetchone()
+    if row is None:
+        raise session_not_found(session_id)
+    return int(row[0])
+
+
+def to_session(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Session:
+    """A row of SESSION_COLUMNS with what the session's runs say."""
+    log, session_id, principal, record, usage, create_time, update_time, first_sequence, last_sequence = row
+    session = Session.FromString(record)
+    session.session_id = session_id
+    session.principal = principal
+    session.create_time.CopyFrom(timestamp(create_time))
+    session.update_time.CopyFrom(timestamp(update_time))
+    session.first_sequence = first_sequence
+    session.last_sequence = last_sequence
+    session.usage.CopyFrom(Usage.FromString(usage))
+    open_runs = connection.execute(
+        "SELECT run_id, state FROM runs WHERE log = ? AND state <> ? ORDER BY ordinal",
+        (log, RunState.RUN_STATE_FINISHED),
+    ).fetchall()
+    active = [run_id for run_id, state in open_runs if state == RunState.RUN_STATE_ACTIVE]
+    session.active_run_id = active[0] if active else ""
+    session.queued_runs = len(open_runs) - len(active)
+    return session
+
+
+def add_usage(total: Usage, more: Usage) -> None:
+    """Add what a run used to a sum. Costs in another currency than the sum's are left out."""
+    total.input_tokens += more.input_tokens
+    total.output_tokens += more.output_tokens
+    total.cached_input_tokens += more.cached_input_tokens
+    total.reasoning_tokens += more.reasoning_tokens
+    total.model_calls += more.model_calls
+    total.tool_calls += more.tool_calls
+    if more.HasField("browser_duration"):
+        held = total.browser_duration.ToTimedelta() + more.browser_duration.ToTimedelta()
+        total.browser_duration.FromTimedelta(held)
+    if more.HasField("cost_micros") and total.currency_code in ("", more.currency_code):
+        total.cost_micros += more.cost_micros
+        total.currency_code = more.currency_code
+
+
+def record_of(run: Run) -> bytes:
+    """A run as it is stored."""
+    return run.SerializeToString()

@@ -1,0 +1,199 @@
+"""Runs of the embedded store: the queue, the claims, the one end."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from meshwright.store.interface import Claim, ClaimedRun, Draft, Once, Page
+from meshwright.store.refusals import run_finished, run_not_found, session_busy
+from meshwright.store.sqlite import events, sessions
+from meshwright.store.sqlite.requests import once
+from meshwright.store.sqlite.rows import add_usage, find_log, now, record_of, timestamp
+from meshwright.store.stored_event import StoredEvent
+from meshwright.v1.event_pb2 import EventKind
+from meshwright.v1.run_pb2 import Run, RunState, Usage
+
+QUEUED, ACTIVE, FINISHED = RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ACTIVE, RunState.RUN_STATE_FINISHED
+
+
+class Changed(NamedTuple):
+    """A run after a change, and the events that came with it."""
+
+    run: Run
+    appended: Sequence[StoredEvent] = ()
+    signal: bool = False
+
+
+def enqueue(
+    connection: sqlite3.Connection,
+    principal: str,
+    run: Run,
+    drafts: Sequence[Draft],
+    request: Once | None,
+    reject_if_busy: bool,
+) -> Changed:
+    """Store a run behind the session's others."""
+    appended: list[StoredEvent] = []
+
+    def change() -> bytes:
+        log = find_log(connection, principal, run.session_id)
+        if reject_if_busy:
+            _refuse_busy(connection, log, run.session_id)
+        appended.extend(events.append(connection, log, drafts))
+        run.first_sequence = appended[0].sequence
+        connection.execute(
+            "INSERT INTO runs (run_id, log, state, record) VALUES (?, ?, ?, ?)",
+            (run.run_id, log, QUEUED, record_of(run)),
+        )
+        sessions.title_after_first_task(connection, log, run.spec.task)
+        return record_of(run)
+
+    answer, made = once(connection, principal, request, change)
+    return Changed(Run.FromString(answer), appended, made)
+
+
+def _refuse_busy(connection: sqlite3.Connection, log: int, session_id: str) -> None:
+    row = connection.execute(
+        "SELECT run_id FROM runs WHERE log = ? AND state <> ? ORDER BY ordinal LIMIT 1", (log, FINISHED)
+    ).fetchone()
+    if row is not None:
+        raise session_busy(session_id, row[0])
+
+
+def get(connection: sqlite3.Connection, principal: str, session_id: str, run_id: str) -> Run:
+    """Read a run. SESSION_NOT_FOUND, RUN_NOT_FOUND."""
+    log = find_log(connection, principal, session_id)
+    row = connection.execute("SELECT record FROM runs WHERE log = ? AND run_id = ?", (log, run_id)).fetchone()
+    if row is None:
+        raise run_not_found(session_id, run_id)
+    return Run.FromString(row[0])
+
+
+def list_page(
+    connection: sqlite3.Connection, principal: str, session_id: str, page: Page
+) -> list[tuple[Run, tuple[int, int]]]:
+    """The newest first."""
+    log = find_log(connection, principal, session_id)
+    before = page.before[0] if page.before else 2**63 - 1
+    rows = connection.execute(
+        "SELECT ordinal, record FROM runs WHERE log = ? AND ordinal < ? ORDER BY ordinal DESC LIMIT ?",
+        (log, before, page.limit),
+    ).fetchall()
+    return [(Run.FromString(record), (ordinal, 0)) for ordinal, record in rows]
+
+
+def cancel(
+    connection: sqlite3.Connection,
+    principal: str,
+    session_id: str,
+    run_id: str,
+    request: Once | None,
+    settle: Callable[[Run], tuple[Run, Draft]],
+) -> Changed:
+    """Ask for a run's end; end it here where it has not begun."""
+    appended: list[StoredEvent] = []
+
+    def change() -> bytes:
+        log = find_log(connection, principal, session_id)
+        run = _run_to_cancel(connection, log, session_id, run_id)
+        if run.state == QUEUED:
+            run, draft = settle(run)
+            appended.extend(events.append(connection, log, [draft]))
+            _finish(connection, run, appended[-1].sequence)
+        connection.execute("UPDATE runs SET cancelled = 1 WHERE run_id = ?", (run.run_id,))
+        return record_of(run)
+
+    answer, made = once(connection, principal, request, change)
+    return Changed(Run.FromString(answer), appended, made)
+
+
+def _run_to_cancel(connection: sqlite3.Connection, log: int, session_id: str, run_id: str) -> Run:
+    where, value = ("run_id = ?", run_id) if run_id else ("state = ?", ACTIVE)
+    row = connection.execute(
+        f"SELECT record, cancelled FROM runs WHERE log = ? AND {where}",  # noqa: S608 - one of two constants
+        (log, value),
+    ).fetchone()
+    if row is None:
+        raise run_not_found(session_id, run_id)
+    run = Run.FromString(row[0])
+    if run.state == FINISHED and not row[1]:
+        raise run_finished(run)
+    return run
+
+
+def claim(connection: sqlite3.Connection, owner: str, lease_micros: int) -> ClaimedRun | None:
+    """Claim the oldest run that is free: queued behind none, or left by a holder whose lease is over."""
+    time = now()
+    row = connection.execute(
+        """
+        SELECT runs.run_id, runs.record, runs.token, runs.cancelled, sessions.session_id, sessions.principal
+        FROM runs JOIN sessions USING (log)
+        WHERE (runs.state = :active AND runs.lease_until < :time)
+           OR (runs.state = :queued AND NOT EXISTS (
+                SELECT 1 FROM runs AS earlier
+                WHERE earlier.log = runs.log AND earlier.state <> :finished AND earlier.ordinal < runs.ordinal))
+        ORDER BY runs.ordinal LIMIT 1
+        """,
+        {"active": ACTIVE, "queued": QUEUED, "finished": FINISHED, "time": time},
+    ).fetchone()
+    if row is None:
+        return None
+    run_id, record, token, cancelled, session_id, principal = row
+    run = Run.FromString(record)
+    run.state = ACTIVE
+    run.attempt += 1
+    if not run.HasField("start_time"):
+        run.start_time.CopyFrom(timestamp(time))
+    connection.execute(
+        "UPDATE runs SET state = ?, record = ?, token = ?, owner = ?, lease_until = ? WHERE run_id = ?",
+        (ACTIVE, record_of(run), token + 1, owner, time + lease_micros, run_id),
+    )
+    return ClaimedRun(Claim(session_id, run_id, token + 1, principal), run, bool(cancelled))
+
+
+def renew(connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
+    """Renew claims; those that are lost."""
+    until = now() + lease_micros
+    lost = []
+    for held in claims:
+        changed = connection.execute(
+            "UPDATE runs SET lease_until = ? WHERE run_id = ? AND token = ? AND state = ?",
+            (until, held.run_id, held.token, ACTIVE),
+        )
+        if changed.rowcount == 0:
+            lost.append(held)
+    return lost
+
+
+def release_all(connection: sqlite3.Connection) -> None:
+    """End every lease: whoever held one was the process before this one."""
+    connection.execute("UPDATE runs SET lease_until = 0 WHERE state = ?", (ACTIVE,))
+
+
+def append(connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft], run: Run | None) -> list[StoredEvent]:
+    """Append under a claim and store the run's record if given. RUN_CLAIM_LOST."""
+    appended = events.append_claimed(connection, claim, drafts)
+    if run is None:
+        return appended
+    if run.state == FINISHED:
+        ends = [event for event in appended if event.kind == EventKind.EVENT_KIND_RUN_FINISHED]
+        _finish(connection, run, ends[0].sequence)
+    else:
+        connection.execute("UPDATE runs SET record = ? WHERE run_id = ?", (record_of(run), run.run_id))
+    return appended
+
+
+def _finish(connection: sqlite3.Connection, run: Run, sequence: int) -> None:
+    run.finish_sequence = sequence
+    connection.execute(
+        "UPDATE runs SET state = ?, record = ?, lease_until = 0 WHERE run_id = ?",
+        (FINISHED, record_of(run), run.run_id),
+    )
+    log, total = connection.execute(
+        "SELECT log, usage FROM sessions WHERE session_id = ?", (run.session_id,)
+    ).fetchone()
+    usage = Usage.FromString(total)
+    add_usage(usage, run.usage)
+    connection.execute("UPDATE sessions SET usage = ? WHERE log = ?", (usage.SerializeToString(), log))

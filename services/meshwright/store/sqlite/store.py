@@ -1,0 +1,198 @@
+"""The embedded store as a `Store`."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from meshwright.serving.errors import MeshError
+from meshwright.store.interface import (
+    CancelRequested,
+    Claim,
+    ClaimedRun,
+    Draft,
+    Once,
+    Page,
+    RunWaiting,
+    SessionDeleted,
+    Signal,
+)
+from meshwright.store.live import LiveTails, Subscription
+from meshwright.store.refusals import session_not_found
+from meshwright.store.sqlite import events, runs, sessions
+from meshwright.store.sqlite.schema import connect, prepare
+from meshwright.store.sqlite.writer import Writer
+from meshwright.store.stored_event import StoredEvent
+from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.session_pb2 import Session
+
+T = TypeVar("T")
+
+
+class StoreInUseError(Exception):
+    """Another process has the store open."""
+
+
+class SqliteStore:
+    """A store in one file, for one process. Open it with `SqliteStore.open`."""
+
+    def __init__(self, write: sqlite3.Connection, read: sqlite3.Connection, lock: int) -> None:
+        self._writer = Writer(write)
+        self._reading = read
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
+        self._lock = lock
+        self._tails = LiveTails()
+        self._listener: Callable[[Signal], None] = lambda signal: None
+
+    @classmethod
+    async def open(cls, path: Path) -> SqliteStore:
+        """Open the store, making it if need be; runs that the last process left at work can be claimed at once.
+
+        Raises:
+            StoreInUseError: another process has it open.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return await asyncio.to_thread(cls._open, path)
+
+    @classmethod
+    def _open(cls, path: Path) -> SqliteStore:
+        lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise StoreInUseError(
+                f"Another Meshwright uses {path}. Stop it, or set MESHWRIGHT_DATA_DIR to another folder."
+            ) from None
+        write = connect(path)
+        prepare(write)
+        runs.release_all(write)
+        return cls(write, connect(path, read_only=True), lock)
+
+    async def create_session(self, session: Session, once: Once | None) -> Session:
+        """See Store."""
+        return await self._writer.submit(lambda connection: sessions.create(connection, session, once))
+
+    async def get_session(self, principal: str, session_id: str) -> Session:
+        """See Store."""
+        return await self._read(partial(sessions.get, self._reading, principal, session_id))
+
+    async def list_sessions(self, principal: str, page: Page) -> list[tuple[Session, tuple[int, int]]]:
+        """See Store."""
+        return await self._read(partial(sessions.list_page, self._reading, principal, page))
+
+    async def delete_session(self, principal: str, session_id: str, once: Once | None) -> None:
+        """See Store."""
+
+        def committed(made: bool) -> None:
+            if made:
+                self._tails.end_session(session_id, session_not_found(session_id))
+                self._listener(SessionDeleted(session_id))
+
+        await self._writer.submit(lambda c: sessions.delete(c, principal, session_id, once), committed)
+
+    async def enqueue_run(
+        self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
+    ) -> Run:
+        """See Store."""
+
+        def committed(changed: runs.Changed) -> None:
+            self._tails.publish(run.session_id, changed.appended)
+            if changed.signal:
+                self._listener(RunWaiting())
+
+        changed = await self._writer.submit(
+            lambda c: runs.enqueue(c, principal, run, drafts, once, reject_if_busy), committed
+        )
+        return changed.run
+
+    async def get_run(self, principal: str, session_id: str, run_id: str) -> Run:
+        """See Store."""
+        return await self._read(partial(runs.get, self._reading, principal, session_id, run_id))
+
+    async def list_runs(self, principal: str, session_id: str, page: Page) -> list[tuple[Run, tuple[int, int]]]:
+        """See Store."""
+        return await self._read(partial(runs.list_page, self._reading, principal, session_id, page))
+
+    async def cancel_run(
+        self,
+        principal: str,
+        session_id: str,
+        run_id: str,
+        once: Once | None,
+        settle: Callable[[Run], tuple[Run, Draft]],
+    ) -> Run:
+        """See Store."""
+
+        def committed(changed: runs.Changed) -> None:
+            if changed.appended:
+                self._tails.publish(session_id, changed.appended)
+            if changed.signal and changed.run.state == RunState.RUN_STATE_ACTIVE:
+                self._listener(CancelRequested(session_id, changed.run.run_id))
+
+        changed = await self._writer.submit(
+            lambda c: runs.cancel(c, principal, session_id, run_id, once, settle), committed
+        )
+        return changed.run
+
+    async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
+        """See Store."""
+        return await self._writer.submit(lambda c: runs.claim(c, owner, int(lease_seconds * 1_000_000)))
+
+    async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+        """See Store."""
+        return await self._writer.submit(lambda c: runs.renew(c, claims, int(lease_seconds * 1_000_000)))
+
+    def append(
+        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None
+    ) -> asyncio.Future[list[StoredEvent]]:
+        """See Store."""
+
+        def committed(appended: Sequence[StoredEvent]) -> None:
+            self._tails.publish(claim.session_id, appended)
+            if run is not None and run.state == RunState.RUN_STATE_FINISHED:
+                self._listener(RunWaiting())
+
+        return self._writer.submit(lambda c: runs.append(c, claim, drafts, run), committed)
+
+    async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
+        """See Store."""
+        await self._writer.submit(
+            lambda c: events.append_to_session(c, session_id, drafts),
+            lambda appended: self._tails.publish(session_id, appended),
+        )
+
+    async def read(
+        self, session_id: str, after_sequence: int, limit: int, kinds: Sequence[int] = ()
+    ) -> list[StoredEvent]:
+        """See Store."""
+        return await self._read(partial(events.read, self._reading, session_id, after_sequence, limit, kinds))
+
+    def subscribe(self, session_id: str) -> Subscription:
+        """See Store."""
+        return self._tails.subscribe(session_id)
+
+    def listen(self, listener: Callable[[Signal], None]) -> None:
+        """See Store."""
+        self._listener = listener
+
+    async def close(self) -> None:
+        """See Store."""
+        self._tails.end_all(
+            MeshError(reasons.ERROR_REASON_UNAVAILABLE, "The server stops.", metadata={"service": "store"})
+        )
+        await self._writer.close()
+        await self._read(self._reading.close)
+        self._reader.shutdown()
+        os.close(self._lock)
+
+    async def _read(self, query: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, query)
