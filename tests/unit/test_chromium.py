@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import io
 import json
@@ -26,6 +27,7 @@ ARCHIVED = (
     "ffmpeg-linux",
     "ffmpeg-mac",
 )
+NOWHERE = "http://127.0.0.1:9"
 SCRIPT = "#!/bin/sh\necho Chromium 1.2.3\n"
 
 
@@ -111,34 +113,49 @@ def test_the_lightest_of_the_systems_is_taken(
     assert (found.path, found.source) == (tmp_path / "bin" / expected, "system")
 
 
-class DownloadHost(http.server.BaseHTTPRequestHandler):
-    """Answers every path with an archive of small scripts under the names that Playwright expects."""
+class DownloadHost(http.server.ThreadingHTTPServer):
+    """Answers every path with an archive of one script under the names that Playwright expects."""
 
-    def do_GET(self) -> None:
+    def __init__(self, script: str) -> None:
+        super().__init__(("127.0.0.1", 0), DownloadHandler)
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             for name in ARCHIVED:
                 member = zipfile.ZipInfo(name)
                 member.external_attr = 0o100755 << 16
-                archive.writestr(member, SCRIPT)
+                archive.writestr(member, script)
+        self.archive = buffer.getvalue()
+
+
+class DownloadHandler(http.server.BaseHTTPRequestHandler):
+    server: DownloadHost
+
+    def do_GET(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(len(buffer.getvalue())))
+        self.send_header("Content-Length", str(len(self.server.archive)))
         self.end_headers()
-        self.wfile.write(buffer.getvalue())
+        self.wfile.write(self.server.archive)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002, the base class's name
         pass
 
 
-@pytest.fixture
-def download_host() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), DownloadHost)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+@contextlib.contextmanager
+def download_host(script: str = SCRIPT) -> Iterator[str]:
+    with DownloadHost(script) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def packages(bin_folder: Path, log: Path, effect: str) -> None:
+    """A stand-in for apt-get that logs its arguments and has `effect` on install, and one for sudo."""
+    executable(bin_folder / "apt-get", f'#!/bin/sh\necho "$@" >> {log}\ncase "$*" in *install*) {effect};; esac\n')
+    executable(bin_folder / "sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
+    for name in ("env", "cp", "sh", "touch"):
+        (bin_folder / name).symlink_to(shutil.which(name) or name)
 
 
 def install(environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
@@ -146,26 +163,30 @@ def install(environment: dict[str, str], **more: str) -> subprocess.CompletedPro
     return subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, timeout=50, check=False)
 
 
-def test_installs_playwrights_download_and_finds_it_again(
-    environment: dict[str, str], download_host: str, tmp_path: Path
-) -> None:
-    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=download_host)
+def test_installs_playwrights_download_and_finds_it_again(environment: dict[str, str], tmp_path: Path) -> None:
+    with download_host() as host:
+        done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=host)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_relative_to(tmp_path / "cache" / f"chromium_headless_shell-{revision()}")
-    again = install(environment, PLAYWRIGHT_DOWNLOAD_HOST="http://127.0.0.1:9")
+    again = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=NOWHERE)
     assert (again.stdout, again.stderr) == (done.stdout, "")
 
 
+def test_installs_the_libraries_that_the_download_lacks(environment: dict[str, str], tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries"
+    packages(tmp_path / "bin", tmp_path / "apt.log", f"touch {libraries}")
+    with download_host(f"#!/bin/sh\n[ -e {libraries} ]\n") as host:
+        done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=host)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path / "cache")
+    assert "installing the libraries" in done.stderr
+
+
 def test_falls_back_to_the_systems_packages(environment: dict[str, str], tmp_path: Path) -> None:
-    bin_folder = tmp_path / "bin"
-    log = tmp_path / "apt.log"
-    apt = f'#!/bin/sh\necho "$@" >> {log}\ncase "$*" in *install*) cp {bin_folder}/shell {bin_folder}/chromium;; esac\n'
-    executable(bin_folder / "shell")
-    executable(bin_folder / "apt-get", apt)
-    executable(bin_folder / "sudo", '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n')
-    for name in ("env", "cp", "sh"):
-        (bin_folder / name).symlink_to(shutil.which(name) or name)
-    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST="http://127.0.0.1:9")
+    bin_folder, log = tmp_path / "bin", tmp_path / "apt.log"
+    shell = executable(bin_folder / "shell")
+    packages(bin_folder, log, f"cp {shell} {bin_folder}/chromium")
+    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=NOWHERE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(bin_folder / "chromium")
     update, package = log.read_text().splitlines()
@@ -175,7 +196,7 @@ def test_falls_back_to_the_systems_packages(environment: dict[str, str], tmp_pat
 
 
 def test_says_what_was_tried_and_what_to_do_when_nothing_works(environment: dict[str, str]) -> None:
-    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST="http://127.0.0.1:9")
+    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=NOWHERE)
     assert done.returncode == 1
     assert done.stdout == ""
     assert "downloading Playwright's headless shell" in done.stderr
@@ -185,7 +206,7 @@ def test_says_what_was_tried_and_what_to_do_when_nothing_works(environment: dict
 
 def test_an_executable_that_does_not_start_is_not_accepted(environment: dict[str, str], tmp_path: Path) -> None:
     executable(tmp_path / "bin" / "chromium", "#!/bin/sh\nexit 127\n")
-    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST="http://127.0.0.1:9")
+    done = install(environment, PLAYWRIGHT_DOWNLOAD_HOST=NOWHERE)
     assert done.returncode == 1
 
 

@@ -144,18 +144,31 @@ def _playwright_cache(environment: Mapping[str, str], package: Path) -> Path:
 
 def _recipes() -> Iterator[tuple[str, Sequence[Sequence[str]], float]]:
     """What to try, in order: a description, the commands and the time that each command may take."""
-    download = [sys.executable, "-m", "playwright", "install", "chromium-headless-shell"]
-    yield "downloading Playwright's headless shell (about 110 MB)", [download], DOWNLOAD_SECONDS
-    if shutil.which("apt-get") is None:
+    playwright = [sys.executable, "-m", "playwright"]
+    yield (
+        "downloading Playwright's headless shell (about 110 MB)",
+        [[*playwright, "install", "chromium-headless-shell"]],
+        DOWNLOAD_SECONDS,
+    )
+    rights = _rights()
+    if shutil.which("apt-get") is None or rights is None:
         return
-    rights: list[str] = []
-    if os.geteuid() != 0:
-        if shutil.which("sudo") is None:
-            return
-        rights = ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
+    with_apt = " ".join(["with", *rights, "apt-get"])
+    if any(_playwright_executables(os.environ)):
+        libraries = [*rights, *playwright, "install-deps", "chromium-headless-shell"]
+        yield f"installing the libraries that it needs {with_apt}", [libraries], APT_SECONDS
     apt = [*rights, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
     commands = [[*apt, "update"], [*apt, "install", "-y", "--no-install-recommends", *APT_PACKAGES]]
-    yield f"installing {' and '.join(APT_PACKAGES)} with {' '.join([*rights, 'apt-get'])}", commands, APT_SECONDS
+    yield f"installing {' and '.join(APT_PACKAGES)} {with_apt}", commands, APT_SECONDS
+
+
+def _rights() -> list[str] | None:
+    """What to put before a command that only root may run; None where there is no way to run it."""
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") is None:
+        return None
+    return ["sudo"] if sys.stdin.isatty() else ["sudo", "-n"]
 
 
 def _failure(commands: Sequence[Sequence[str]], limit: float) -> str | None:
@@ -170,10 +183,9 @@ def _failure(commands: Sequence[Sequence[str]], limit: float) -> str | None:
         except subprocess.TimeoutExpired:
             return f"no answer within {limit:.0f} s"
         if done.returncode != 0:
-            lines = [
-                line.strip() for line in done.stdout.splitlines() if line.strip().lower().startswith(("error", "e:"))
-            ]
-            return lines[0] if lines else f"exit code {done.returncode}"
+            lines = [line.strip() for line in done.stdout.splitlines()]
+            reasons = [line for line in lines if line.lower().startswith(("error", "e:", "sudo:"))]
+            return reasons[0] if reasons else f"exit code {done.returncode}"
     return None
 
 
