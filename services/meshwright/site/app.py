@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from meshwright.site.headers import PAGE_HEADERS, ResponseHeaders
 from meshwright.site.page import PageFiles
-from meshwright.site.plain_page import plain_page
+from meshwright.site.plain_page import plain_page, refusal_page
 from meshwright.site.shop.app import SHOP_PATH, create_shop
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def create_app(settings: SiteSettings) -> Starlette:
         ],
         exception_handlers={HTTPException: _refused, Exception: _failed},
     )
-    # A redirect to the same path with a slash would be made from the Host header.
+    # A redirect to the same path with or without a slash would be made from the Host header.
     app.router.redirect_slashes = False
     return app
 
@@ -57,7 +57,7 @@ async def _to_shop(_request: Request) -> Response:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return plain_page(error.status_code, error.detail, link=("/", "To the start page"), headers=error.headers)
+    return refusal_page(error, link=("/", "To the start page"))
 
 
 async def _failed(_request: Request, _error: Exception) -> Response:

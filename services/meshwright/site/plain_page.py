@@ -13,6 +13,8 @@ from starlette.responses import HTMLResponse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.exceptions import HTTPException
+
 _STYLE = (
     ":root{color-scheme:light dark}"
     "body{font:1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1.5rem}"
@@ -20,12 +22,23 @@ _STYLE = (
     "pre{padding:.8rem 1rem;border-radius:.5rem;background:rgb(128 128 128/.15);overflow-x:auto;white-space:pre-wrap}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_MESSAGES = {
+    404: "There is nothing at this address.",
+    405: "This address is not for that.",
+}
 _HEADERS = {
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Cache-Control": "no-store",
 }
+
+
+def refusal_page(refusal: HTTPException, link: tuple[str, str]) -> HTMLResponse:
+    """The page for a refused request, with `link` as the way on."""
+    phrase = HTTPStatus(refusal.status_code).phrase
+    message = _MESSAGES.get(refusal.status_code, phrase) if refusal.detail == phrase else refusal.detail
+    return plain_page(refusal.status_code, message, link=link, headers=refusal.headers)
 
 
 def plain_page(

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from meshwright.serving.startup import StartupError
 from meshwright.site.app import create_app
+from meshwright.site.listener import listening
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Iterator
 
+    from meshwright.serving.address import Address
     from meshwright.site.settings import SiteSettings
 
 STOP_SECONDS = 3
 """How long requests under way may take to finish once the site is asked to stop."""
-
-_UNIX = "unix:"
 
 
 class _Server(uvicorn.Server):
@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
 async def run_site(settings: SiteSettings) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests under way and return.
 
-    Raises OSError when the address cannot be bound.
+    Raises StartupError when the site may not or cannot listen on the address of the settings.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,52 +59,41 @@ async def run_site(settings: SiteSettings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serve_site(settings: SiteSettings) -> AsyncIterator[str]:
-    """Serve while the context is open; gives the address, with the port that was really bound."""
-    with _listening(settings.listen) as (listener, address):
-        server = _Server(
-            uvicorn.Config(
-                create_app(settings),
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=STOP_SECONDS,
-            )
+async def serve_site(settings: SiteSettings) -> AsyncIterator[Address]:
+    """Serve while the context is open; gives the address, with the port that was really bound.
+
+    Raises StartupError when the site may not or cannot listen on the address of the settings.
+    """
+    if not (settings.listen.is_local or settings.trusted_network):
+        raise StartupError(
+            f"The site would listen on {settings.listen}, where other machines reach it, and it does not authenticate "
+            "its callers. Use a loopback address or a Unix socket behind the gateway, or set "
+            "MESHWRIGHT_TRUSTED_NETWORK=true if only the gateway can reach it there."
         )
-        serving = asyncio.create_task(server.serve([listener]))
-        ready = asyncio.create_task(server.answering.wait())
+    with listening(settings.listen) as (listener, address):
+        server = _Server(_config(settings))
+        serving = asyncio.create_task(server.serve([listener]), name="site")
+        # A server that fails to start ends the wait as well.
+        serving.add_done_callback(lambda _: server.answering.set())
         try:
-            await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+            await server.answering.wait()
+            if serving.done():
+                serving.result()
             yield address
         finally:
-            ready.cancel()
             server.should_exit = True
             await serving
 
 
-@contextlib.contextmanager
-def _listening(address: str) -> Iterator[tuple[socket.socket, str]]:
-    if address.startswith(_UNIX):
-        path = Path(address.removeprefix(_UNIX))
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        bound: object = str(path)
-    else:
-        path = None
-        host, _, port = address.rpartition(":")
-        listener = socket.create_server((host.strip("[]"), int(port)), backlog=512)
-        address = f"{host}:{listener.getsockname()[1]}"
-    try:
-        if path is not None:
-            listener.bind(str(path))
-            path.chmod(0o600)
-            listener.listen(512)
-        yield listener, address
-    finally:
-        listener.close()
-        if path is not None:
-            path.unlink(missing_ok=True)
+def _config(settings: SiteSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )

@@ -13,7 +13,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from meshwright.site.headers import SHOP_HEADERS, ResponseHeaders
-from meshwright.site.plain_page import plain_page
+from meshwright.site.plain_page import plain_page, refusal_page
 from meshwright.site.shop.browse import BrowseRoutes
 from meshwright.site.shop.buy import BuyRoutes
 from meshwright.site.shop.demo_file import DemoFileError
@@ -38,7 +38,7 @@ def create_shop(demo_dir: Path) -> Starlette:
     Carts and sign-ins live in a cookie signed with a secret of this process: they end with it.
     """
     pages = DemoPages(demo_dir)
-    return Starlette(
+    shop = Starlette(
         routes=[
             *BrowseRoutes(pages).routes,
             *BuyRoutes(pages).routes,
@@ -59,11 +59,14 @@ def create_shop(demo_dir: Path) -> Starlette:
         ],
         exception_handlers={HTTPException: _refused, DemoFileError: _file_to_mend},
     )
+    # A redirect to the same path with or without a slash would be made from the Host header.
+    shop.router.redirect_slashes = False
+    return shop
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return plain_page(error.status_code, error.detail, link=(f"{SHOP_PATH}/", "Back to the shop"), headers=error.headers)
+    return refusal_page(error, link=(f"{SHOP_PATH}/", "Back to the shop"))
 
 
 async def _file_to_mend(_request: Request, error: Exception) -> Response:

@@ -79,7 +79,8 @@ def set_quantity(session: dict[str, Any], product: Product, quantity: int) -> in
     Returns the quantity kept, which is at most MAX_QUANTITY and at most what is in stock.
     """
     kept = max(0, min(quantity, MAX_QUANTITY, product.stock))
-    quantities = {slug: count for slug, count in session.get(_SESSION_KEY, {}).items() if slug != product.slug}
+    quantities: dict[str, int] = {**session.get(_SESSION_KEY, {})}
+    quantities.pop(product.slug, None)
     if kept and len(quantities) < MAX_LINES:
         quantities[product.slug] = kept
     session[_SESSION_KEY] = quantities

@@ -64,7 +64,7 @@ class DemoPages:
             file_name = error.name or template
             raise DemoFileError(file_name, f"line {error.lineno}: {error.message}") from None
         except jinja2.TemplateNotFound as error:
-            raise DemoFileError(error.name or template, "the file is missing") from None
+            raise DemoFileError(str(error.name or template), "the file is missing") from None
         except jinja2.UndefinedError as error:
             raise DemoFileError(template, str(error.message)) from None
         return HTMLResponse(text, status_code=status)
