@@ -98,7 +98,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Fail:
-    """Answer with an HTTP error. Only as the first step."""
+    """Answer with an HTTP error, or with any other whole response. Only as the first step."""
 
     status: int
     message: str = "scripted failure"
@@ -106,6 +106,8 @@ class Fail:
     retry_after: str | None = None
     body: bytes | None = None
     """Instead of a JSON error."""
+    content_type: str = "text/html"
+    """Of `body`."""
 
 
 Step: TypeAlias = Say | Tokens | Think | Call | Report | Finish | Raw | Hang | Cut | Fail

@@ -40,6 +40,7 @@ class ModelServer:
         """Answers in progress."""
         self.abandoned = 0
         """Answers whose client went away before the end."""
+        self._peers: set[object] = set()
         self._changed = asyncio.Condition()
         self._port = port
         app = web.Application(client_max_size=64 << 20)
@@ -50,6 +51,11 @@ class ModelServer:
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def connections(self) -> int:
+        """How many connections asked something."""
+        return len(self._peers)
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
@@ -74,16 +80,17 @@ class ModelServer:
     async def _answer(self, http: web.Request) -> web.StreamResponse:
         request = Request(await http.json(), http.headers, len(self.requests))
         self.requests.append(request)
+        self._peers.add(http.get_extra_info("peername"))
         await self._notify()
         self.active += 1
         try:
             return await _speak(http, request, _steps(self.script, request))
         except (asyncio.CancelledError, ConnectionResetError):
             self.abandoned += 1
-            await asyncio.shield(self._notify())
             raise
         finally:
             self.active -= 1
+            await asyncio.shield(self._notify())
 
     async def _notify(self) -> None:
         async with self._changed:
@@ -114,7 +121,7 @@ async def _speak(http: web.Request, request: Request, steps: Sequence[Step]) -> 
 def _failure(fail: Fail) -> web.Response:
     headers = {} if fail.retry_after is None else {"Retry-After": fail.retry_after}
     if fail.body is not None:
-        return web.Response(status=fail.status, body=fail.body, headers=headers)
+        return web.Response(status=fail.status, body=fail.body, headers=headers | {"Content-Type": fail.content_type})
     error = {"message": fail.message, "type": "scripted", "param": None, "code": fail.code}
     return web.json_response({"error": error}, status=fail.status, headers=headers)
 

@@ -1,11 +1,13 @@
 """What the agent asks of a language model and what it gets back.
 
-A model is stateless between calls: everything it may know stands in the `ModelRequest`. It answers with a stream of parts:
+A model is stateless between calls: everything it may know stands in the `ModelRequest`. It answers with a stream of
+parts:
 
     (TextDelta | ReasoningDelta | ToolCall)*  Usage?  Finished
 
 `Finished` is the last part of every answer that came through whole. An answer that did not ends with a
-`meshwright.serving.errors.MeshError` whose reason is one of the `MODEL_*` reasons, and never with silence: every wait has a limit.
+`meshwright.serving.errors.MeshError` whose reason is one of the `MODEL_*` reasons, and never with silence: every wait
+has a limit.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ class ToolSchema(msgspec.Struct, frozen=True):
     """One tool the model may call."""
 
     name: str
-    """The mesh's name of the tool, dotted, such as `browser.open`. Lanes map it to what their provider allows, and back."""
+    """The tool's dotted name, such as `browser.open`. Lanes map it to what their provider allows, and back."""
     description: str
     """What the tool does, for the model."""
     parameters: Mapping[str, Any]
@@ -37,14 +39,14 @@ class ToolCall(msgspec.Struct, frozen=True):
     """One whole tool call; it is emitted when its last fragment has arrived, so a consumer never sees half a call."""
 
     call_id: str
-    """Unique within the answer; the result goes back under it. The provider's, or made by the lane where the provider gives none."""
+    """Unique across sessions, in the mesh's form (`call_` and 32 hex digits); the result goes back under it."""
     tool: str
-    """The tool's dotted name. A name that the request did not offer is passed on as it came: the agent answers it with an error."""
+    """The tool's dotted name. One that was not offered is passed on as it came: the agent answers it with an error."""
     arguments: dict[str, Any]
     """The arguments; empty when `arguments_error` is set."""
     arguments_error: str | None = None
-    """Set when the model wrote arguments that are not a JSON object. The call must not be run: the agent gives this text back
-    as the call's error result, so that the model can correct itself and the run goes on."""
+    """Set when the model wrote arguments that are not a JSON object. The call must not be run: the agent gives this
+    text back as the call's error result, so that the model can correct itself and the run goes on."""
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -69,11 +71,11 @@ class AssistantTurn(msgspec.Struct, frozen=True):
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     provider_state: bytes = b""
-    """`Finished.provider_state` of that answer. May be left empty; some reasoning models then think again or less well."""
+    """`Finished.provider_state` of that answer. May be left out; some models then reason again."""
 
 
 class ToolTurn(msgspec.Struct, frozen=True):
-    """The result of one tool call. The results of an `AssistantTurn` follow it directly, one for each of its calls, in any order."""
+    """The result of one tool call. An `AssistantTurn` is followed by the results of all its calls, in any order."""
 
     call_id: str
     tool: str
@@ -132,7 +134,7 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
 
     reason: FinishReason
     provider_state: bytes = b""
-    """Opaque state that the provider wants to see again with this answer (signed reasoning, for example). At most 1 MiB."""
+    """Opaque state that the provider wants to see again with this answer, such as signed reasoning. At most 1 MiB."""
 
 
 Part: TypeAlias = TextDelta | ReasoningDelta | ToolCall | Usage | Finished
@@ -148,18 +150,19 @@ class Model(Protocol):
 
     @property
     def offline(self) -> bool:
-        """True for the offline planner, which is not a language model; whatever shows the model's name shows this too."""
+        """True for the offline planner, which is no language model; whatever shows the model's name shows this too."""
         ...
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Part, None]:
         """Answer `request`.
 
-        Closing the generator (or cancelling its reader) stops the answer and closes its connection; use `contextlib.aclosing`.
+        Closing the generator (or cancelling its reader) stops the answer and closes its connection; use
+        `contextlib.aclosing`.
 
         Raises:
-            MeshError: MODEL_AUTHENTICATION, MODEL_NOT_FOUND, MODEL_RATE_LIMITED (with retry_after where the provider says),
-                MODEL_UNAVAILABLE (not reached, failed, too slow, or cut off in the middle), MODEL_REJECTED or MODEL_PROTOCOL.
-                Metadata: `model`, and `http_status` where there was one. Parts already given stay valid.
+            MeshError: MODEL_AUTHENTICATION, MODEL_NOT_FOUND, MODEL_RATE_LIMITED, MODEL_UNAVAILABLE (not reached,
+                failed, too slow, or cut off in the middle), MODEL_REJECTED or MODEL_PROTOCOL. Metadata: `model`, and
+                `http_status` where there was one. Parts already given stay valid.
         """
         ...
 

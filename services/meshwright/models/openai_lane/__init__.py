@@ -1,0 +1,1 @@
+"""The fast lane: any endpoint that speaks OpenAI's chat-completions streaming protocol."""
