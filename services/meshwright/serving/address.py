@@ -1,0 +1,90 @@
+"""Where a server listens or is reached: `host:port` or `unix:/path`."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_settings import NoDecode
+
+# The kernel's sockaddr_un holds 108 bytes with the closing zero; macOS has four fewer.
+MAX_UNIX_PATH_BYTES = 103
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address (`host` and `port`) or a Unix socket (`path`)."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str | Address) -> Address:
+        """The address that the text names. Raises ValueError with words for the person who wrote it."""
+        if isinstance(text, Address):
+            return text
+        if text.startswith("unix:"):
+            return cls._unix(text)
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not colon or not host or not port.isdecimal() or int(port) > 65535:
+            message = f"{text!r} is not an address: write host:port or unix:/path"
+            raise ValueError(message)
+        return cls(host=host, port=int(port))
+
+    @classmethod
+    def _unix(cls, text: str) -> Address:
+        path = text.removeprefix("unix:").removeprefix("//")
+        if not path.startswith("/"):
+            message = (
+                f"{text!r} is not an address: the path of a Unix socket is absolute, as in unix:/run/mesh/agent.sock"
+            )
+            raise ValueError(message)
+        if len(path.encode()) > MAX_UNIX_PATH_BYTES:
+            message = f"{text!r} is too long: the path of a Unix socket has at most {MAX_UNIX_PATH_BYTES} bytes"
+            raise ValueError(message)
+        return cls(path=path)
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a Unix socket."""
+        return bool(self.path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only processes of this machine can reach it."""
+        if self.is_unix or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def target(self) -> str:
+        """The address as gRPC takes it, for a server and for a channel."""
+        return str(self)
+
+    @property
+    def socket_path(self) -> Path:
+        """The file of the Unix socket."""
+        return Path(self.path)
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+AddressSetting = Annotated[
+    Address,
+    NoDecode,
+    BeforeValidator(Address.parse),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "description": "host:port or unix:/path"}),
+]
+"""The type of a setting that holds an address."""

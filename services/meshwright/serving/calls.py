@@ -1,0 +1,91 @@
+"""The call that is being served: what its log lines, spans and the calls made on its behalf need to know of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from opentelemetry.trace import Span
+
+REQUEST_ID_KEY = "x-request-id"
+TRACEPARENT_KEY = "traceparent"
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(slots=True)
+class Call:
+    """One RPC, from its first byte to its status; work that outlives it keeps a detached copy."""
+
+    method: str
+    """Full method: `/meshwright.v1.AgentService/StartRun`."""
+    request_id: str
+    """The caller's x-request-id, or one of ours."""
+    traceparent: str = ""
+    """W3C trace context for what happens on behalf of this call; empty when the caller sent none and tracing is off."""
+    request_id_is_ours: bool = False
+    deadline: float | None = None
+    """When the caller stops waiting, on the clock of `time.monotonic`; None when it waits for ever."""
+    started: float = field(default_factory=time.monotonic)
+    span: Span | None = None
+    """The server span while tracing is on."""
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, 0 or more; None without one."""
+        return None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
+
+
+_current: ContextVar[Call | None] = ContextVar("meshwright_call", default=None)
+
+
+def current_call() -> Call | None:
+    """The call on whose behalf the running task works; None outside of any."""
+    return _current.get()
+
+
+def enter_call(call: Call) -> None:
+    """Make the call the current one of the running task and of the tasks that it starts."""
+    _current.set(call)
+
+
+@contextmanager
+def entered(call: Call) -> Iterator[Call]:
+    """Make the call the current one inside the block only."""
+    token = _current.set(call)
+    try:
+        yield call
+    finally:
+        _current.reset(token)
+
+
+def detached_context() -> Context:
+    """A context for work that outlives the current call: same request id and trace, no deadline.
+
+    For example `asyncio.create_task(run.drive(), context=detached_context())`.
+    """
+    context = copy_context()
+    call = _current.get()
+    if call is not None:
+        context.run(_current.set, Call(call.method, call.request_id, call.traceparent))
+    return context
+
+
+def call_from_metadata(method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Call:
+    """The call as its metadata describe it; a request id or trace context that is not well-formed is ignored."""
+    request_id = traceparent = ""
+    for key, value in metadata:
+        if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+            request_id = value
+        elif key == TRACEPARENT_KEY and isinstance(value, str) and _TRACEPARENT.fullmatch(value):
+            traceparent = value
+    if request_id:
+        return Call(method, request_id, traceparent)
+    return Call(method, uuid4().hex, traceparent, request_id_is_ours=True)

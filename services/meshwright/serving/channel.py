@@ -1,0 +1,68 @@
+"""Client channels between the services of the mesh, and what a call hands on to the calls it makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+import grpc
+
+from meshwright.serving.calls import REQUEST_ID_KEY, TRACEPARENT_KEY, current_call
+from meshwright.serving.inbound import MAX_TRANSPORT_BYTES
+
+if TYPE_CHECKING:
+    from meshwright.serving.address import Address
+
+CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_TRANSPORT_BYTES),
+    ("grpc.max_send_message_length", MAX_TRANSPORT_BYTES),
+    # The servers allow a ping every 10 s; see server.py.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A proxy for the web is no way to a service of the mesh.
+    ("grpc.enable_http_proxy", 0),
+    # A service that starts a moment later, or anew, is found again quickly.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+def open_channel(address: Address) -> grpc.aio.Channel:
+    """A channel to a service of the mesh. Open it inside the running loop, keep it, and close it.
+
+    It has no interceptors: they break streams in grpc.aio. Pass `**forward(...)` to each call instead.
+    """
+    options = CHANNEL_OPTIONS
+    if address.is_unix:
+        # The socket's path is no name that HTTP/2 or a proxy could understand.
+        return grpc.aio.insecure_channel(address.target, options=(*options, ("grpc.default_authority", "localhost")))
+    return grpc.aio.insecure_channel(address.target, options=options)
+
+
+class CallOptions(TypedDict):
+    """Keyword arguments of a stub's method."""
+
+    timeout: float | None
+    metadata: tuple[tuple[str, str], ...]
+
+
+def forward(timeout: float | None) -> CallOptions:
+    """How to call another service on behalf of the current call: `stub.GetSession(request, **forward(5.0))`.
+
+    The deadline is `timeout` seconds or what the current call has left, whichever is less; None means no limit of one's own,
+    for streams. Request id and trace context go along. Work that outlives its call runs in `calls.detached_context()`, or it
+    would inherit the call's deadline.
+    """
+    call = current_call()
+    if call is None:
+        return {"timeout": timeout, "metadata": ()}
+    remaining = call.remaining()
+    if remaining is not None:
+        timeout = remaining if timeout is None else min(timeout, remaining)
+    if call.traceparent:
+        return {
+            "timeout": timeout,
+            "metadata": ((REQUEST_ID_KEY, call.request_id), (TRACEPARENT_KEY, call.traceparent)),
+        }
+    return {"timeout": timeout, "metadata": ((REQUEST_ID_KEY, call.request_id),)}

@@ -1,0 +1,88 @@
+"""A server as a process: logs, signals, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import uvloop
+
+from meshwright.serving.logs import configure_logs
+from meshwright.serving.server import Server
+from meshwright.serving.startup import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshwright.serving.server import Service
+    from meshwright.serving.settings import ServerSettings
+
+log = structlog.get_logger(__name__)
+
+
+def run(service: Service[Any], settings: ServerSettings, *, reflected_services: tuple[str, ...] = ()) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code: 0 after a stop, 2 when it could not start.
+
+    The first signal stops gracefully, a second one at once.
+    """
+    configure_logs(settings, service.name.rpartition(".")[2])
+    try:
+        uvloop.run(serve(service, settings, reflected_services=reflected_services))
+    except StartupError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+async def serve(service: Service[Any], settings: ServerSettings, *, reflected_services: tuple[str, ...] = ()) -> None:
+    """Serve until SIGTERM or SIGINT. Raises StartupError."""
+    server = Server(service, settings, reflected_services=reflected_services)
+    with stop_signals() as (first, second):
+        serving = asyncio.create_task(_serve_until(server, first, second))
+        stopping = asyncio.create_task(first.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not server.started:
+            serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
+    """Events for the first and the second SIGTERM or SIGINT that arrive inside the block."""
+    loop = asyncio.get_running_loop()
+    first, second = asyncio.Event(), asyncio.Event()
+
+    def received() -> None:
+        (second if first.is_set() else first).set()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, received)
+    try:
+        yield first, second
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+async def _serve_until(server: Server[Any], first: asyncio.Event, second: asyncio.Event) -> None:
+    async with server:
+        log.info("listening", address=str(server.address))
+        await first.wait()
+        log.info("stopping", running_calls=server.running_calls)
+        graceful = asyncio.create_task(server.stop())
+        impatient = asyncio.create_task(second.wait())
+        await asyncio.wait({graceful, impatient}, return_when=asyncio.FIRST_COMPLETED)
+        impatient.cancel()
+        if graceful.done():
+            await graceful
+        else:
+            graceful.cancel()
+            await server.stop_now()
+    log.info("stopped")

@@ -1,0 +1,160 @@
+"""One way to run a gRPC server of the mesh."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+import grpc
+import structlog
+
+from meshwright.serving.boundary import Boundary
+from meshwright.serving.health import HEALTH_SERVICE, Health, Readiness
+from meshwright.serving.inbound import MAX_TRANSPORT_BYTES
+from meshwright.serving.listening import bind, refuse_exposure
+from meshwright.serving.observer import Observer
+from meshwright.serving.reflection import add_reflection
+from meshwright.serving.telemetry import install_tracing, open_tracing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from meshwright.serving.address import Address
+    from meshwright.serving.settings import ServerSettings
+
+S = TypeVar("S")
+
+log = structlog.get_logger(__name__)
+
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_TRANSPORT_BYTES),
+    ("grpc.max_send_message_length", MAX_TRANSPORT_BYTES),
+    # Two servers on one port would share its calls at random instead of failing to start.
+    ("grpc.so_reuseport", 0),
+    # Finds callers whose machine is gone, within 40 s.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # Clients ping every 30 s, also without calls; equal values on both sides would strike by jitter.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+)
+
+DRAIN_HOOK_SECONDS = 10.0
+"""How long a service may take to tell its streams that they should go."""
+CLEAN_UP_SECONDS = 5.0
+"""How long handlers may take to clean up after their call was cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[S]):
+    """What a server serves. `S` is the class of the generated servicer's implementation."""
+
+    name: str
+    """Full name: `meshwright.v1.AgentService`."""
+    register: Callable[[S, grpc.aio.Server], None]
+    """The generated `add_AgentServiceServicer_to_server`."""
+    open: Callable[[Readiness], AbstractAsyncContextManager[S]]
+    """Opens the service's parts in order and gives its servicer; leaving it closes them in reverse. Slow parts warm up in the
+    background after `readiness.set_waiting(...)`, and say `readiness.set_ready()` in the end."""
+    drain: Callable[[S], Awaitable[None]] | None = None
+    """Tells every stream to go and hands over what is running; called once, before running calls get their last grace."""
+
+
+class Server(Generic[S]):
+    """A running server, for as long as its `async with` block. Leaving the block stops it gracefully."""
+
+    def __init__(
+        self, service: Service[S], settings: ServerSettings, *, reflected_services: tuple[str, ...] = ()
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._reflected = {service.name, HEALTH_SERVICE, *reflected_services}
+        self._stack = AsyncExitStack()
+        self._started = False
+        self._stopped = False
+
+    async def __aenter__(self) -> Self:
+        refuse_exposure(self._settings)
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        self._started = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.stop()
+        finally:
+            await self._stack.aclose()
+
+    @property
+    def started(self) -> bool:
+        """Whether it has begun to take calls."""
+        return self._started
+
+    @property
+    def running_calls(self) -> int:
+        """How many calls have a handler that is still running."""
+        return self._observer.running
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        settings = self._settings
+        tracing = open_tracing(self._service.name, settings.otlp_endpoint)
+        install_tracing(tracing)
+        if tracing is not None:
+            stack.push_async_callback(asyncio.to_thread, tracing.close)
+        readiness = Readiness()
+        self.servicer = await stack.enter_async_context(self._service.open(readiness))
+        self._observer = Observer(tracing)
+        boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout)
+        self._grpc = grpc.aio.server(interceptors=(boundary,), options=SERVER_OPTIONS)
+        self._service.register(self.servicer, self._grpc)
+        self._health = Health((self._service.name,))
+        await self._health.register(self._grpc)
+        add_reflection(self._grpc, self._reflected)
+        self.address: Address = bind(self._grpc, settings.listen)
+        await self._grpc.start()
+        stack.push_async_callback(self._grpc.stop, None)
+        await self._health.report(readiness)
+        reporting = asyncio.create_task(self._health.follow(readiness), name="health")
+        stack.callback(reporting.cancel)
+
+    async def stop(self) -> None:
+        """Report NOT_SERVING, wait the drain delay, tell the streams, give running calls their grace, then cut them."""
+        if self._stopped:
+            return
+        self._stopped = True
+        await self._health.shut_down()
+        await asyncio.sleep(self._settings.drain_delay)
+        if self._service.drain is not None:
+            try:
+                async with asyncio.timeout(DRAIN_HOOK_SECONDS):
+                    await self._service.drain(self.servicer)
+            except Exception:
+                log.exception("drain failed", service=self._service.name)
+        await self._end_calls(self._settings.stop_grace)
+
+    async def stop_now(self) -> None:
+        """Cut every call at once."""
+        self._stopped = True
+        await self._end_calls(0)
+
+    async def _end_calls(self, grace: float) -> None:
+        refusing_new_calls = asyncio.create_task(self._grpc.stop(grace))
+        await self._quiet_within(grace)
+        # What is left are calls without an end of their own, such as watchers of health.
+        await self._grpc.stop(None)
+        await refusing_new_calls
+        # The parts of the service close next, so no handler may use them any more.
+        await self._quiet_within(CLEAN_UP_SECONDS)
+
+    async def _quiet_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._observer.quiet()
