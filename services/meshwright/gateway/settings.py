@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
 from meshwright.serving.address import Address, AddressSetting
@@ -96,10 +96,14 @@ class GatewaySettings(MeshSettings):
 
     @field_validator("host")
     @classmethod
-    def _host_is_an_address(cls, host: str) -> str:
+    def _host_is_loopback(cls, host: str) -> str:
         host = host.removeprefix("[").removesuffix("]")
-        if host != "localhost":
-            ipaddress.ip_address(host)
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            raise ValueError(
+                f"{host} would let every machine that reaches this one drive its agents, and the gateway has no "
+                "authentication configured. Keep 127.0.0.1 and reach it from elsewhere through a tunnel: "
+                "ssh -L 8080:127.0.0.1:8080 this-machine"
+            )
         return host
 
     @field_validator("cors_origins")
@@ -111,13 +115,3 @@ class GatewaySettings(MeshSettings):
                     f"{origin!r} is not an origin: write http(s)://host or http(s)://host:port, without a path"
                 )
         return origins
-
-    @model_validator(mode="after")
-    def _loopback_without_authentication(self) -> GatewaySettings:
-        if not ipaddress.ip_address(self.bind_address).is_loopback:
-            raise ValueError(
-                f"MESHWRIGHT_HOST={self.host} would let every machine that reaches this one drive its agents, and the "
-                "gateway has no authentication configured. Keep 127.0.0.1 and reach it through a tunnel "
-                "(ssh -L 8080:127.0.0.1:8080 this-machine)."
-            )
-        return self

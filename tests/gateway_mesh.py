@@ -1,0 +1,203 @@
+"""A gateway before small upstreams, for the gateway's tests: real sockets, real Envoy, the contract's method paths."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import grpc
+from aiohttp import web
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from meshwright.gateway.gateway import Gateway
+from meshwright.gateway.settings import GatewaySettings
+from meshwright.serving.address import Address
+from meshwright.serving.reflection import add_reflection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+AGENT = "/meshwright.v1.AgentService"
+TOOLS = "/meshwright.v1.ToolService"
+BROWSER = "/meshwright.v1.BrowserService"
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    # As the services do: many watches may open at once, and the gateway pings.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 40_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+GetAgent = f"{AGENT}/GetAgent"
+CreateSession = f"{AGENT}/CreateSession"
+WatchSession = f"{AGENT}/WatchSession"
+Converse = f"{AGENT}/Converse"
+
+
+@dataclass
+class Upstream:
+    """A gRPC server that answers as a service of the contract would, in bytes instead of messages.
+
+    GetAgent says the upstream's name, CreateSession echoes, Converse echoes each message, WatchSession sends `0` and
+    then a number each time `tick` is set. `cancelled` counts streams that the caller ended.
+    """
+
+    name: str
+    address: Address
+    metadata: list[dict[str, str]] = field(default_factory=list)
+    tick: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: int = 0
+    watchers: int = 0
+    server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        self.server = grpc.aio.server(options=OPTIONS)
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "GetAgent": grpc.unary_unary_rpc_method_handler(self.say_name),
+            "ListTools": grpc.unary_unary_rpc_method_handler(self.say_name),
+            "GetPool": grpc.unary_unary_rpc_method_handler(self.say_name),
+            "CreateSession": grpc.unary_unary_rpc_method_handler(self.echo),
+            "WatchSession": grpc.unary_stream_rpc_method_handler(self.watch),
+            "Converse": grpc.stream_stream_rpc_method_handler(self.converse),
+        }
+        for service in (AGENT, TOOLS, BROWSER):
+            generic = grpc.method_handlers_generic_handler(service.removeprefix("/"), handlers)
+            self.server.add_generic_rpc_handlers((generic,))
+        servicer = health.aio.HealthServicer()
+        await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, self.server)
+        add_reflection(self.server, {"meshwright.v1.AgentService"})
+        self.server.add_insecure_port(self.address.target)
+        await self.server.start()
+
+    async def stop(self) -> None:
+        if self.server is not None:
+            await self.server.stop(None)
+            self.server = None
+
+    async def say_name(self, _request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        self.metadata.append({key: str(value) for key, value in context.invocation_metadata() or ()})
+        return self.name.encode()
+
+    async def echo(self, request: bytes, _context: Any) -> bytes:
+        return request
+
+    async def converse(self, requests: AsyncIterator[bytes], _context: Any) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield request
+
+    async def watch(self, _request: bytes, _context: Any) -> AsyncIterator[bytes]:
+        self.watchers += 1
+        try:
+            number = 0
+            while True:
+                yield str(number).encode()
+                number += 1
+                await self.tick.wait()
+                self.tick.clear()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.watchers -= 1
+
+
+@dataclass
+class Site:
+    """A page server that says what it was asked."""
+
+    address: Address
+    runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        self.runner = web.AppRunner(app)
+        await self.runner.setup()
+        await web.UnixSite(self.runner, self.address.path).start()
+
+    async def stop(self) -> None:
+        if self.runner is not None:
+            await self.runner.cleanup()
+            self.runner = None
+
+    async def answer(self, request: web.Request) -> web.Response:
+        text = f"<title>{request.method} {request.path} at {request.headers['host']}</title>"
+        return web.Response(text=text, content_type="text/html")
+
+
+@dataclass
+class Mesh:
+    """A running gateway, what stands behind it, and clients of both protocols before it."""
+
+    gateway: Gateway
+    agent: Upstream
+    tools: Upstream
+    browser: Upstream
+    site: Site
+    channel: grpc.aio.Channel
+    http: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.gateway.address}"
+
+    async def unary(self, method: str, message: bytes = b"", timeout: float = 10) -> bytes:
+        return await unary(self.channel, method, message, timeout)
+
+    def watch(self, timeout: float | None = None) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
+        return watch(self.channel, timeout)
+
+    def converse(self) -> grpc.aio.StreamStreamCall[bytes, bytes]:
+        method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(Converse)
+        return method()
+
+
+async def unary(channel: grpc.aio.Channel, method: str, message: bytes = b"", timeout: float = 10) -> bytes:
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
+    return await call(message, timeout=timeout)
+
+
+def watch(channel: grpc.aio.Channel, timeout: float | None = None) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
+    method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(WatchSession)
+    return method(b"", timeout=timeout)
+
+
+async def eventually(condition: Callable[[], bool], timeout: float = 5) -> None:
+    """Wait until the condition holds; TimeoutError when it does not within `timeout` seconds."""
+    async with asyncio.timeout(timeout):
+        while not condition():  # noqa: ASYNC110  # a plain value has nothing to await
+            await asyncio.sleep(0.01)
+
+
+def upstream_settings(directory: Path, **settings: Any) -> GatewaySettings:
+    """Settings of a gateway on a free port before unix sockets in `directory`."""
+    sockets = {
+        f"{name}_address": Address(path=str(directory / f"{name}.sock"))
+        for name in ("agent", "tools", "browser", "site")
+    }
+    return GatewaySettings.load(**{"port": 0, **sockets, **settings})
+
+
+@contextlib.asynccontextmanager
+async def running_mesh(directory: Path, **settings: Any) -> AsyncIterator[Mesh]:
+    """A mesh whose sockets lie in `directory`; everything is stopped at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        config = upstream_settings(directory, **settings)
+        agent = Upstream("agent", config.agent_address)
+        tools = Upstream("tools", config.tools_address)
+        browser = Upstream("browser", config.browser_address)
+        site = Site(config.site_address)
+        for part in (agent, tools, browser, site):
+            await part.start()
+            stack.push_async_callback(part.stop)
+        gateway = await stack.enter_async_context(Gateway(config))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(gateway.address))
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
+        yield Mesh(gateway, agent, tools, browser, site, channel, http)
