@@ -56,22 +56,6 @@ def to_session(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Session:
     return session
 
 
-def add_usage(total: Usage, more: Usage) -> None:
-    """Add what a run used to a sum. Costs in another currency than the sum's are left out."""
-    total.input_tokens += more.input_tokens
-    total.output_tokens += more.output_tokens
-    total.cached_input_tokens += more.cached_input_tokens
-    total.reasoning_tokens += more.reasoning_tokens
-    total.model_calls += more.model_calls
-    total.tool_calls += more.tool_calls
-    if more.HasField("browser_duration"):
-        held = total.browser_duration.ToTimedelta() + more.browser_duration.ToTimedelta()
-        total.browser_duration.FromTimedelta(held)
-    if more.HasField("cost_micros") and total.currency_code in ("", more.currency_code):
-        total.cost_micros += more.cost_micros
-        total.currency_code = more.currency_code
-
-
 def record_of(run: Run) -> bytes:
     """A run as it is stored."""
     return run.SerializeToString()

@@ -10,8 +10,9 @@ from meshwright.store.interface import Claim, ClaimedRun, Draft, Once, Page
 from meshwright.store.refusals import run_finished, run_not_found, session_busy
 from meshwright.store.sqlite import events, sessions
 from meshwright.store.sqlite.requests import once
-from meshwright.store.sqlite.rows import add_usage, find_log, now, record_of, timestamp
+from meshwright.store.sqlite.rows import find_log, now, record_of, timestamp
 from meshwright.store.stored_event import StoredEvent
+from meshwright.store.usage import add_usage
 from meshwright.v1.event_pb2 import EventKind
 from meshwright.v1.run_pb2 import Run, RunState, Usage
 

@@ -1,0 +1,1 @@
+"""AgentService: sessions, runs, the event protocol and the agent loop."""

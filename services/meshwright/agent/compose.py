@@ -1,0 +1,53 @@
+"""Events before they have a place in the log."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from meshwright.store.interface import Draft
+from meshwright.v1.event_pb2 import Event, TextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KIND_NUMBERS = {field.name: field.number for field in Event.DESCRIPTOR.oneofs_by_name["kind"].fields}
+TEXT_DELTA = KIND_NUMBERS["text_delta"]
+
+
+def current_time() -> Timestamp:
+    """The time as an event carries it."""
+    nanos = time.time_ns()
+    return Timestamp(seconds=nanos // 1_000_000_000, nanos=nanos % 1_000_000_000)
+
+
+class Composer:
+    """Makes the drafts of one run, or of the session itself when `run_id` is empty."""
+
+    def __init__(
+        self, session_id: str, run_id: str = "", *, traceparent: str = "", agent_path: Sequence[str] = ()
+    ) -> None:
+        self.session_id = session_id
+        self.run_id = run_id
+        self._envelope: dict[str, Any] = {"session_id": session_id, "run_id": run_id, "agent_path": agent_path}
+        self._traceparent = traceparent
+
+    def draft(self, **arm: Any) -> Draft:
+        """A draft with one arm of `Event.kind`, such as `notice=Notice(...)`."""
+        (name,) = arm
+        event = Event(time=current_time(), traceparent=self._traceparent, **self._envelope, **arm)
+        return Draft(KIND_NUMBERS[name], self.run_id, event.SerializeToString())
+
+    def text_delta(self, message_id: str, text: str) -> Draft:
+        """A text_delta: as `draft`, for the hot path."""
+        event = Event(
+            session_id=self.session_id,
+            run_id=self.run_id,
+            time=current_time(),
+            text_delta=TextDelta(message_id=message_id, text=text),
+        )
+        if path := self._envelope["agent_path"]:
+            event.agent_path.extend(path)
+        return Draft(TEXT_DELTA, self.run_id, event.SerializeToString())

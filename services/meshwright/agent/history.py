@@ -1,0 +1,63 @@
+"""A session's conversation, read back from its log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.json_format import MessageToDict
+
+from meshwright.agent.prompt import tool_turn
+from meshwright.models.interface import AssistantTurn, ToolCall, UserTurn
+from meshwright.v1.event_pb2 import Event, EventKind, Role
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from meshwright.models.interface import Turn
+    from meshwright.store.interface import Store
+
+CONVERSATION = (
+    EventKind.EVENT_KIND_MESSAGE,
+    EventKind.EVENT_KIND_TOOL_CALL_STARTED,
+    EventKind.EVENT_KIND_TOOL_CALL_FINISHED,
+)
+READ_AT_ONCE = 512
+
+
+async def read_events(store: Store, session_id: str, after_sequence: int, kinds: Sequence[int]) -> AsyncIterator[Event]:
+    """All events of some kinds after a sequence."""
+    while True:
+        stored = await store.read(session_id, after_sequence, READ_AT_ONCE, kinds)
+        for entry in stored:
+            yield Event.FromString(entry.payload)
+        if len(stored) < READ_AT_ONCE:
+            return
+        after_sequence = stored[-1].sequence
+
+
+async def load_turns(store: Store, session_id: str) -> list[Turn]:
+    """The conversation so far, as models take it. Every call in it has its result: a run closes its calls before it ends."""
+    events = [event async for event in read_events(store, session_id, 0, CONVERSATION)]
+    arguments = {
+        event.tool_call_started.call_id: event.tool_call_started
+        for event in events
+        if event.HasField("tool_call_started")
+    }
+    turns: list[Turn] = []
+    for event in events:
+        if event.HasField("tool_call_finished"):
+            finished = event.tool_call_finished
+            turns.append(tool_turn(finished.call_id, finished.tool, finished.completion))
+        elif event.HasField("message"):
+            message = event.message
+            if message.role == Role.ROLE_USER:
+                turns.append(UserTurn(message.text))
+                continue
+            calls = tuple(
+                ToolCall(call_id, arguments[call_id].tool, MessageToDict(arguments[call_id].arguments))
+                for call_id in message.call_ids
+                if call_id in arguments
+            )
+            if message.text or calls:
+                turns.append(AssistantTurn(message.text, calls))
+    return turns

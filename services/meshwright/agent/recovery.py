@@ -1,0 +1,80 @@
+"""Taking over a run whose worker died: what it left open is closed in the log, so that nothing stays running."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshwright.agent.history import read_events
+from meshwright.serving.errors import MeshError
+from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.event_pb2 import EventKind, Message, Role, ToolCallFinished
+from meshwright.v1.tool_pb2 import ToolCompletion, ToolOutcome
+
+if TYPE_CHECKING:
+    from meshwright.agent.run_log import RunLog
+    from meshwright.store.interface import Draft, Store
+
+JOURNAL = (
+    EventKind.EVENT_KIND_MESSAGE,
+    EventKind.EVENT_KIND_TEXT_DELTA,
+    EventKind.EVENT_KIND_TOOL_CALL_STARTED,
+    EventKind.EVENT_KIND_TOOL_CALL_FINISHED,
+)
+
+
+class Journal:
+    """What a run had done before its worker died."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.steps = 0
+        self._open_calls: dict[str, str] = {}
+        self._half_message = ""
+        self._half_text = ""
+
+    @classmethod
+    async def read(cls, store: Store, log: RunLog) -> Journal:
+        """Read it from the run's part of the session's log."""
+        journal = cls()
+        run = log.run
+        async for event in read_events(store, run.session_id, run.first_sequence - 1, JOURNAL):
+            if event.run_id != run.run_id:
+                continue
+            if event.HasField("text_delta"):
+                journal._half_message = event.text_delta.message_id
+                journal._half_text += event.text_delta.text
+            elif event.HasField("message"):
+                journal.begun = journal.begun or event.message.role == Role.ROLE_USER
+                journal.steps = max(journal.steps, event.message.step)
+                journal._half_message = journal._half_text = ""
+            elif event.HasField("tool_call_started"):
+                journal._open_calls[event.tool_call_started.call_id] = event.tool_call_started.tool
+            elif event.HasField("tool_call_finished"):
+                journal._open_calls.pop(event.tool_call_finished.call_id, None)
+        return journal
+
+    def closings(self, log: RunLog) -> list[Draft]:
+        """The events that close what was left open."""
+        drafts = []
+        if self._half_message:
+            half = Message(
+                message_id=self._half_message,
+                role=Role.ROLE_AGENT,
+                text=self._half_text,
+                step=self.steps + 1,
+                partial=True,
+            )
+            drafts.append(log.draft(message=half))
+        for call_id, tool in self._open_calls.items():
+            drafts.append(log.draft(tool_call_finished=_unknown(call_id, tool)))
+        return drafts
+
+
+def _unknown(call_id: str, tool: str) -> ToolCallFinished:
+    error = MeshError(
+        reasons.ERROR_REASON_TOOL_OUTCOME_UNKNOWN,
+        "The worker that made the call went away; whether it took effect is not known.",
+        metadata={"call_id": call_id},
+    )
+    completion = ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_UNKNOWN, error=error.to_status())
+    return ToolCallFinished(call_id=call_id, tool=tool, completion=completion)

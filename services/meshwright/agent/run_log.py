@@ -1,0 +1,103 @@
+"""What a worker appends to its run's log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from meshwright.agent.compose import Composer
+from meshwright.v1.event_pb2 import ReasoningDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from meshwright.store.interface import Claim, Draft, Store
+    from meshwright.store.stored_event import StoredEvent
+    from meshwright.v1.run_pb2 import Run
+
+
+class RunLog:
+    """Appends under the run's claim. The order of calls is the order of events. Everything raises RUN_CLAIM_LOST when it is due."""
+
+    def __init__(self, store: Store, claim: Claim, run: Run, *, traceparent: str = "") -> None:
+        self.run = run
+        self._store = store
+        self._claim = claim
+        self._composer = Composer(claim.session_id, claim.run_id, traceparent=traceparent)
+
+    def draft(self, **arm: Any) -> Draft:
+        """A draft of this run; see Composer."""
+        return self._composer.draft(**arm)
+
+    async def append(self, *drafts: Draft, save_run: bool = False) -> Sequence[StoredEvent]:
+        """Append, durably when it returns; with `save_run` the run's record is stored in the same breath."""
+        return await self._store.append(self._claim, drafts, self.run if save_run else None)
+
+    def note(self, draft: Draft) -> None:
+        """Append without waiting; what becomes of it does not matter to the run."""
+        self._store.append(self._claim, [draft]).add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def text(self, message_id: str) -> DeltaWriter:
+        """A writer of the text of one message."""
+        return DeltaWriter(self._store, self._claim, lambda text: self._composer.text_delta(message_id, text))
+
+    def reasoning(self, message_id: str) -> DeltaWriter:
+        """A writer of the reasoning before one message."""
+        return DeltaWriter(
+            self._store,
+            self._claim,
+            lambda text: self.draft(reasoning_delta=ReasoningDelta(message_id=message_id, text=text)),
+        )
+
+
+class DeltaWriter:
+    """Writes text as it comes: one append at a time, and what comes meanwhile is joined into the next.
+
+    So a quiet mesh stores and shows every piece at once, and a busy one pays for each append rather than for each piece.
+    """
+
+    def __init__(self, store: Store, claim: Claim, compose: Callable[[str], Draft]) -> None:
+        self._store = store
+        self._claim = claim
+        self._compose = compose
+        self._gathered: list[str] = []
+        self._written: list[str] = []
+        self._under_way: asyncio.Future[list[StoredEvent]] | None = None
+        self._failure: BaseException | None = None
+        self._landed: asyncio.Future[None] | None = None
+
+    @property
+    def text(self) -> str:
+        """All that was taken so far."""
+        return "".join(self._written) + "".join(self._gathered)
+
+    def write(self, text: str) -> None:
+        """Take a piece. Raises what an earlier append failed with."""
+        if self._failure is not None:
+            raise self._failure
+        self._gathered.append(text)
+        if self._under_way is None:
+            self._append()
+
+    async def flush(self) -> None:
+        """Wait until everything is stored."""
+        if self._under_way is not None:
+            self._landed = asyncio.get_running_loop().create_future()
+            await self._landed
+        if self._failure is not None:
+            raise self._failure
+
+    def _append(self) -> None:
+        text = "".join(self._gathered)
+        self._gathered.clear()
+        self._written.append(text)
+        self._under_way = self._store.append(self._claim, [self._compose(text)])
+        self._under_way.add_done_callback(self._appended)
+
+    def _appended(self, done: asyncio.Future[list[StoredEvent]]) -> None:
+        self._under_way = None
+        self._failure = None if done.cancelled() else done.exception()
+        if self._failure is None and self._gathered:
+            self._append()
+        elif self._landed is not None and not self._landed.done():
+            self._landed.set_result(None)

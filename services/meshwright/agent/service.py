@@ -1,0 +1,206 @@
+"""AgentService as it is served."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from meshwright.agent.converse import obey, open_session
+from meshwright.agent.dispatcher import Dispatcher
+from meshwright.agent.examples import example_tasks
+from meshwright.agent.identifiers import new_id
+from meshwright.agent.models import Models
+from meshwright.agent.toolbox import Toolbox
+from meshwright.agent.verbs import Verbs
+from meshwright.agent.watching import Watcher, Watchers
+from meshwright.agent.worker import Parts
+from meshwright.serving.channel import open_channel
+from meshwright.serving.errors import MeshError
+from meshwright.serving.failures import not_implemented
+from meshwright.serving.server import Service
+from meshwright.serving.startup import StartupError
+from meshwright.store.artifacts import ArtifactStore
+from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
+from meshwright.v1 import agent_service_pb2 as pb
+from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    import grpc
+
+    from meshwright.agent.settings import AgentSettings
+    from meshwright.serving.health import Readiness
+    from meshwright.store.interface import Store
+
+LOCAL_PRINCIPAL = "local"
+PIECE_BYTES = 64 * 1024
+GRACE_SECONDS = 5.0
+
+Context = Any
+
+
+class AgentServicer(AgentServiceServicer):
+    """Every RPC in a few lines; what they do is in `Verbs` and `Watcher`. Steering and approvals are not implemented yet."""
+
+    def __init__(self, store: Store, verbs: Verbs, toolbox: Toolbox, artifacts: ArtifactStore, agent: pb.Agent) -> None:
+        self._store = store
+        self._verbs = verbs
+        self._toolbox = toolbox
+        self._artifacts = artifacts
+        self._agent = agent
+        self.watchers = Watchers()
+
+    async def Converse(  # type: ignore[override]  # the boundary takes serialised responses too
+        self, requests: AsyncIterator[pb.ConverseRequest], context: Context
+    ) -> AsyncGenerator[bytes, None]:
+        session, start, created = await open_session(requests, self._verbs, LOCAL_PRINCIPAL)
+        watcher = Watcher(self._store, session, after_sequence=start.after_sequence, wanted=start.filter)
+        obeying = asyncio.create_task(obey(requests, self._verbs, LOCAL_PRINCIPAL, session.session_id, watcher))
+        try:
+            async for frame in self._frames(watcher, created=created):
+                yield frame
+        finally:
+            obeying.cancel()
+            await asyncio.wait([obeying])
+
+    async def WatchSession(self, request: pb.WatchSessionRequest, context: Context) -> AsyncGenerator[bytes, None]:
+        session = await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
+        if request.until_run_id:
+            await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.until_run_id)
+        watcher = Watcher(self._store, session, after_sequence=request.after_sequence, wanted=request.filter)
+        watcher.until_run_id = request.until_run_id
+        async for frame in self._frames(watcher):
+            yield frame
+
+    async def _frames(self, watcher: Watcher, *, created: bool = False) -> AsyncGenerator[bytes, None]:
+        self.watchers.add(watcher)
+        frames = watcher.frames(created=created)
+        try:
+            async for frame in frames:
+                yield frame
+        finally:
+            self.watchers.discard(watcher)
+            await frames.aclose()
+
+    async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.CreateSessionResponse:
+        return pb.CreateSessionResponse(session=await self._verbs.create_session(LOCAL_PRINCIPAL, request))
+
+    async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.GetSessionResponse:
+        return pb.GetSessionResponse(session=await self._store.get_session(LOCAL_PRINCIPAL, request.session_id))
+
+    async def ListSessions(self, request: pb.ListSessionsRequest, context: Context) -> pb.ListSessionsResponse:
+        return await self._verbs.list_sessions(LOCAL_PRINCIPAL, request)
+
+    async def DeleteSession(self, request: pb.DeleteSessionRequest, context: Context) -> pb.DeleteSessionResponse:
+        await self._verbs.delete_session(LOCAL_PRINCIPAL, request)
+        await self._toolbox.delete(request.session_id)
+        return pb.DeleteSessionResponse()
+
+    async def StartRun(self, request: pb.StartRunRequest, context: Context) -> pb.StartRunResponse:
+        return pb.StartRunResponse(run=await self._verbs.start_run(LOCAL_PRINCIPAL, request))
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
+        run = await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.run_id)
+        return pb.GetRunResponse(run=run)
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
+        return await self._verbs.list_runs(LOCAL_PRINCIPAL, request)
+
+    async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> pb.CancelRunResponse:
+        return pb.CancelRunResponse(run=await self._verbs.cancel_run(LOCAL_PRINCIPAL, request))
+
+    async def SteerRun(self, request: pb.SteerRunRequest, context: Context) -> pb.SteerRunResponse:
+        raise not_implemented("/meshwright.v1.AgentService/SteerRun")
+
+    async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Context) -> pb.ListApprovalsResponse:
+        raise not_implemented("/meshwright.v1.AgentService/ListApprovals")
+
+    async def ResolveApproval(self, request: pb.ResolveApprovalRequest, context: Context) -> pb.ResolveApprovalResponse:
+        raise not_implemented("/meshwright.v1.AgentService/ResolveApproval")
+
+    async def GetAgent(self, request: pb.GetAgentRequest, context: Context) -> pb.GetAgentResponse:
+        return pb.GetAgentResponse(agent=self._agent)
+
+    async def ReadArtifact(
+        self, request: pb.ReadArtifactRequest, context: Context
+    ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
+        await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
+        artifact = await self._artifacts.head(request.session_id, request.artifact_id)
+        if artifact is None:
+            raise MeshError(
+                reasons.ERROR_REASON_ARTIFACT_NOT_FOUND,
+                "The session has no such artifact.",
+                metadata={"artifact_id": request.artifact_id},
+            )
+        yield pb.ReadArtifactResponse(artifact=artifact)
+        async for piece in self._artifacts.read(request.session_id, request.artifact_id):
+            for start in range(0, len(piece), PIECE_BYTES):
+                yield pb.ReadArtifactResponse(data=piece[start : start + PIECE_BYTES])
+
+
+def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
+    """AgentService with the embedded store, ready to be served."""
+
+    @asynccontextmanager
+    async def opened(readiness: Readiness) -> AsyncGenerator[AgentServicer, None]:
+        try:
+            store = await SqliteStore.open(settings.store_path)
+        except StoreInUseError as error:
+            raise StartupError(str(error)) from error
+        channel: grpc.aio.Channel = open_channel(settings.tools_address)
+        models = Models(settings)
+        toolbox = Toolbox(ToolServiceStub(channel), store, settings.idle_browser)
+        parts = Parts(store, models, toolbox, settings.demo_site, settings.history_budget)
+        dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs)
+        servicer = AgentServicer(
+            store,
+            Verbs(store, models, settings.default_options(_default_model(models).name)),
+            toolbox,
+            ArtifactStore(settings.artifacts_url),
+            _describe(settings, models),
+        )
+        background = [
+            asyncio.create_task(dispatcher.run(), name="dispatcher"),
+            asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
+        ]
+        try:
+            yield servicer
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background)
+            await toolbox.close()
+            await models.close()
+            await channel.close()
+            await store.close()
+
+    async def drain(servicer: AgentServicer) -> None:
+        servicer.watchers.go_away(GRACE_SECONDS)
+
+    return Service(
+        name="meshwright.v1.AgentService", register=add_AgentServiceServicer_to_server, open=opened, drain=drain
+    )
+
+
+def _default_model(models: Models) -> Any:
+    try:
+        return models.default
+    except MeshError as error:
+        raise StartupError(f"MESHWRIGHT_MODEL: {error.message}") from error
+
+
+def _describe(settings: AgentSettings, models: Models) -> pb.Agent:
+    model = models.default
+    return pb.Agent(
+        version=importlib.metadata.version("meshwright"),
+        model=model.name,
+        offline=model.offline,
+        default_options=settings.default_options(model.name),
+        demo_url=settings.demo_site,
+        example_tasks=example_tasks(settings.demo_site),
+    )

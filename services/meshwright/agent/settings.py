@@ -1,0 +1,73 @@
+"""The settings of AgentService."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from google.protobuf.duration_pb2 import Duration
+from pydantic import Field
+
+from meshwright.models.settings import ModelSettings
+from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.settings import ServerSettings
+from meshwright.v1.run_pb2 import RunOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class AgentSettings(ServerSettings, ModelSettings):
+    """Where the agent finds its neighbours, and what its runs may use."""
+
+    listen: AddressSetting = Field(
+        Address("127.0.0.1", 8081), description="Where AgentService listens: host:port or unix:/path."
+    )
+    tools_address: AddressSetting = Field(
+        Address("127.0.0.1", 8082), description="Where ToolService is: host:port or unix:/path."
+    )
+    browser_address: AddressSetting = Field(
+        Address("127.0.0.1", 8083),
+        description="Where BrowserService is, whose health the agent reports: host:port or unix:/path.",
+    )
+    files_url: str = Field(
+        "",
+        description="Object store of artifacts: file:///folder, s3://bucket/prefix, gs:// or az://. Empty: a folder in the data folder.",
+    )
+    max_steps: int = Field(40, ge=1, le=200, description="Model steps of a run at most.")
+    run_timeout: float = Field(1800.0, ge=1, le=86_400, description="Seconds that a run may take at most.")
+    max_runs: int = Field(64, ge=1, le=4096, description="Runs at work at once in one process.")
+    idle_browser: float = Field(
+        120.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a session keeps its browser after a run, so that the next message goes on in it.",
+    )
+    history_budget: int = Field(
+        200_000,
+        ge=10_000,
+        le=10_000_000,
+        description="Characters of conversation that a model is sent; older tool results are left out.",
+    )
+    demo: bool = Field(True, description="Whether the demo shop is served under /demo/.")
+
+    @property
+    def store_path(self) -> Path:
+        """File of the embedded store."""
+        return self.data_dir / "store" / "meshwright.sqlite3"
+
+    @property
+    def artifacts_url(self) -> str:
+        """Object store of artifacts."""
+        return self.files_url or f"file://{self.data_dir.absolute() / 'artifacts'}"
+
+    @property
+    def demo_site(self) -> str:
+        """Where the agent's browser finds the demo site; empty when it is off."""
+        return self.demo_base_url if self.demo else ""
+
+    def default_options(self, model: str) -> RunOptions:
+        """The options of runs that name none."""
+        timeout = Duration()
+        timeout.FromTimedelta(timedelta(seconds=self.run_timeout))
+        return RunOptions(model=model, max_steps=self.max_steps, timeout=timeout)

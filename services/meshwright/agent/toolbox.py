@@ -1,0 +1,147 @@
+"""The tools that runs may use, and the Execute stream of each session that has used some."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+
+from meshwright.agent.compose import Composer
+from meshwright.agent.tool_stream import SERVICE, ToolStream
+from meshwright.serving.errors import MeshError
+from meshwright.v1.event_pb2 import BrowserAttached, BrowserDetached
+from meshwright.v1.tool_service_pb2 import (
+    BrowserState,
+    DeleteWorkspaceRequest,
+    ExecuteResponse,
+    ExecuteStart,
+    ListToolsRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from meshwright.store.interface import Draft, Store
+    from meshwright.v1.tool_pb2 import Tool
+    from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
+
+LIST_SECONDS = 5.0
+LIST_KEPT_SECONDS = 60.0
+log = structlog.get_logger(__name__)
+
+
+class Toolbox:
+    """Streams stay open for an idle time after a run, so that the next message finds its browser where it was."""
+
+    def __init__(self, stub: ToolServiceStub, store: Store, idle_seconds: float) -> None:
+        self._stub = stub
+        self._store = store
+        self._idle_seconds = idle_seconds
+        self._tools: tuple[float, Sequence[Tool]] = (float("-inf"), ())
+        self._streams: dict[str, ToolStream] = {}
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._states: dict[str, BrowserState] = {}
+        self._closers: dict[str, asyncio.TimerHandle] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+
+    async def tools(self, patterns: Sequence[str] = ()) -> list[Tool]:
+        """The tools whose names fit one of the patterns; all without patterns. UNAVAILABLE."""
+        read_at, tools = self._tools
+        if time.monotonic() - read_at > LIST_KEPT_SECONDS:
+            tools = await self._list()
+            self._tools = (time.monotonic(), tools)
+        return [tool for tool in tools if not patterns or any(fnmatchcase(tool.name, p) for p in patterns)]
+
+    async def _list(self) -> Sequence[Tool]:
+        tools: list[Tool] = []
+        token = ""
+        try:
+            while True:
+                page = await self._stub.ListTools(ListToolsRequest(page_token=token), timeout=LIST_SECONDS)
+                tools.extend(page.tools)
+                token = page.next_page_token
+                if not token:
+                    return tools
+        except grpc.aio.AioRpcError as error:
+            raise MeshError.from_rpc_error(error, service=SERVICE) from error
+
+    async def stream(self, session_id: str) -> ToolStream:
+        """The session's open stream, opened now if need be. UNAVAILABLE."""
+        self._keep(session_id)
+        async with self._opening.setdefault(session_id, asyncio.Lock()):
+            stream = self._streams.get(session_id)
+            if stream is None or stream.broken:
+                state = self._states.get(session_id, BrowserState())
+                start = ExecuteStart(
+                    session_id=session_id, browser_storage_state=state.storage_state, browser_url=state.url
+                )
+                stream = await ToolStream.open(self._stub, start, lambda frame: self._on_browser(session_id, frame))
+                self._streams[session_id] = stream
+            return stream
+
+    def rest(self, session_id: str) -> None:
+        """The session has no run at work: close its stream after the idle time."""
+        self._keep(session_id)
+        loop = asyncio.get_running_loop()
+        self._closers[session_id] = loop.call_later(self._idle_seconds, lambda: self._errand(self.forget(session_id)))
+
+    async def forget(self, session_id: str) -> None:
+        """Close the session's stream."""
+        self._keep(session_id)
+        stream = self._streams.pop(session_id, None)
+        self._opening.pop(session_id, None)
+        if stream is not None:
+            await stream.close()
+
+    async def delete(self, session_id: str) -> None:
+        """Close the session's stream and delete its files, as far as the tool service can be reached."""
+        await self.forget(session_id)
+        self._states.pop(session_id, None)
+        try:
+            await self._stub.DeleteWorkspace(DeleteWorkspaceRequest(session_id=session_id), timeout=LIST_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            log.warning("agent.workspace_left_behind", session_id=session_id, code=error.code().name)
+
+    async def close(self) -> None:
+        """Close all streams."""
+        await asyncio.gather(*(self.forget(session_id) for session_id in tuple(self._streams)))
+        if self._errands:
+            await asyncio.wait(self._errands, timeout=LIST_SECONDS)
+
+    def _keep(self, session_id: str) -> None:
+        closer = self._closers.pop(session_id, None)
+        if closer is not None:
+            closer.cancel()
+
+    def _on_browser(self, session_id: str, frame: ExecuteResponse) -> None:
+        composer = Composer(session_id)
+        if frame.HasField("browser_state"):
+            self._states[session_id] = frame.browser_state
+        elif frame.HasField("browser_leased"):
+            leased = frame.browser_leased
+            attached = BrowserAttached(
+                lease_id=leased.lease_id,
+                viewport_width=leased.viewport_width,
+                viewport_height=leased.viewport_height,
+            )
+            self._errand(self._tell(session_id, composer.draft(browser_attached=attached)))
+        else:
+            released = frame.browser_released
+            reason = released.reason if released.HasField("reason") else None
+            detached = BrowserDetached(lease_id=released.lease_id, reason=reason)
+            self._errand(self._tell(session_id, composer.draft(browser_detached=detached)))
+
+    async def _tell(self, session_id: str, draft: Draft) -> None:
+        try:
+            await self._store.append_to_session(session_id, [draft])
+        except MeshError as error:
+            log.info("agent.browser_event_dropped", session_id=session_id, reason=error.reason_name)
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)

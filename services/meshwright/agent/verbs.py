@@ -1,0 +1,139 @@
+"""What both doors do: the verbs of AgentService, once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from meshwright.agent.compose import Composer, current_time
+from meshwright.agent.identifiers import new_id
+from meshwright.agent.page_token import page_of, token_after
+from meshwright.serving.errors import MeshError
+from meshwright.store.interface import Draft, Once
+from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.agent_service_pb2 import (
+    CancelRunRequest,
+    CreateSessionRequest,
+    DeleteSessionRequest,
+    ListRunsRequest,
+    ListRunsResponse,
+    ListSessionsRequest,
+    ListSessionsResponse,
+    StartRunRequest,
+)
+from meshwright.v1.event_pb2 import RunFinished, RunQueued
+from meshwright.v1.run_pb2 import Run, RunOptions, RunOutcome, RunState, SteeringMode
+from meshwright.v1.session_pb2 import Session
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from meshwright.agent.models import Models
+    from meshwright.store.interface import Store
+
+LATER_MODES = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT)
+
+
+class Verbs:
+    """The mutating and reading verbs; `principal` is always the caller. Errors are those of the RPC of the same name."""
+
+    def __init__(self, store: Store, models: Models, defaults: RunOptions) -> None:
+        self._store = store
+        self._models = models
+        self._defaults = defaults
+
+    async def create_session(self, principal: str, request: CreateSessionRequest) -> Session:
+        """AgentService.CreateSession."""
+        session = Session(
+            session_id=new_id("ses"),
+            principal=principal,
+            title=request.session.title,
+            labels=request.session.labels,
+            model=request.session.model,
+        )
+        self._models.check(session.model)
+        return await self._store.create_session(session, _once(request.request_id, request))
+
+    async def get_session(self, principal: str, session_id: str) -> Session:
+        """AgentService.GetSession."""
+        return await self._store.get_session(principal, session_id)
+
+    async def list_sessions(self, principal: str, request: ListSessionsRequest) -> ListSessionsResponse:
+        """AgentService.ListSessions."""
+        page = page_of(request.page_size, request.page_token)
+        found = await self._store.list_sessions(principal, page)
+        shown = found[: page.limit - 1]
+        return ListSessionsResponse(
+            sessions=[session for session, _ in shown],
+            next_page_token=token_after(shown[-1][1]) if len(found) == page.limit else "",
+        )
+
+    async def delete_session(self, principal: str, request: DeleteSessionRequest) -> None:
+        """AgentService.DeleteSession, without the session's files."""
+        await self._store.delete_session(principal, request.session_id, _once(request.request_id, request))
+
+    async def start_run(self, principal: str, request: StartRunRequest) -> Run:
+        """AgentService.StartRun."""
+        if request.when_busy in LATER_MODES:
+            raise MeshError(
+                reasons.ERROR_REASON_NOT_IMPLEMENTED,
+                "This agent does not steer runs yet; enqueue the task or cancel the active run first.",
+                metadata={"method": "/meshwright.v1.AgentService/StartRun"},
+            )
+        session = await self._store.get_session(principal, request.session_id)
+        run = Run(run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED)
+        run.create_time.CopyFrom(current_time())
+        run.spec.CopyFrom(request.spec)
+        run.spec.options.CopyFrom(self._filled_in(request.spec.options, session))
+        self._models.check(run.spec.options.model)
+        composer = Composer(session.session_id, run.run_id)
+        return await self._store.enqueue_run(
+            principal,
+            run,
+            [composer.draft(run_queued=RunQueued(spec=run.spec))],
+            _once(request.request_id, request),
+            reject_if_busy=request.when_busy == SteeringMode.STEERING_MODE_REJECT,
+        )
+
+    async def list_runs(self, principal: str, request: ListRunsRequest) -> ListRunsResponse:
+        """AgentService.ListRuns."""
+        page = page_of(request.page_size, request.page_token)
+        found = await self._store.list_runs(principal, request.session_id, page)
+        shown = found[: page.limit - 1]
+        return ListRunsResponse(
+            runs=[run for run, _ in shown],
+            next_page_token=token_after(shown[-1][1]) if len(found) == page.limit else "",
+        )
+
+    async def cancel_run(self, principal: str, request: CancelRunRequest) -> Run:
+        """AgentService.CancelRun."""
+        once = _once(request.request_id, request)
+        return await self._store.cancel_run(principal, request.session_id, request.run_id, once, cancelled_in_queue)
+
+    def _filled_in(self, asked: RunOptions, session: Session) -> RunOptions:
+        """The run's options: as asked, else the session's, else the agent's; never above the agent's limits."""
+        options = RunOptions()
+        options.CopyFrom(self._defaults)
+        options.MergeFrom(asked)
+        options.model = asked.model or session.model or self._defaults.model
+        options.max_steps = min(options.max_steps, self._defaults.max_steps)
+        if options.timeout.ToTimedelta() > self._defaults.timeout.ToTimedelta():
+            options.timeout.CopyFrom(self._defaults.timeout)
+        return options
+
+
+def cancelled_in_queue(run: Run) -> tuple[Run, Draft]:
+    """What becomes of a run that is cancelled before it began."""
+    run.state = RunState.RUN_STATE_FINISHED
+    run.outcome = RunOutcome.RUN_OUTCOME_CANCELLED
+    run.finish_time.CopyFrom(current_time())
+    finished = RunFinished(outcome=run.outcome, usage=run.usage)
+    return run, Composer(run.session_id, run.run_id).draft(run_finished=finished)
+
+
+def _once(request_id: str, request: Message) -> Once | None:
+    """The idempotency record of a request; None for a caller that gave no id."""
+    if not request_id:
+        return None
+    body = request.DESCRIPTOR.full_name.encode() + b"\0" + request.SerializeToString(deterministic=True)
+    return Once(request_id, hashlib.sha256(body).digest())

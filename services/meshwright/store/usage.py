@@ -1,0 +1,24 @@
+"""Adding up what was used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshwright.v1.run_pb2 import Usage
+
+
+def add_usage(total: Usage, more: Usage) -> None:
+    """Add to a sum. A cost in another currency than the sum's is left out."""
+    total.input_tokens += more.input_tokens
+    total.output_tokens += more.output_tokens
+    total.cached_input_tokens += more.cached_input_tokens
+    total.reasoning_tokens += more.reasoning_tokens
+    total.model_calls += more.model_calls
+    total.tool_calls += more.tool_calls
+    if more.HasField("browser_duration"):
+        held = total.browser_duration.ToTimedelta() + more.browser_duration.ToTimedelta()
+        total.browser_duration.FromTimedelta(held)
+    if more.HasField("cost_micros") and total.currency_code in ("", more.currency_code):
+        total.cost_micros += more.cost_micros
+        total.currency_code = more.currency_code
