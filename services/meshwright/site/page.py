@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Scope
 
-HASHED_FILES = "assets/"
+HASHED_FILES = "assets"
 """The folder into which the build puts files whose name changes with their content."""
 
 _FOREVER = "public, max-age=31536000, immutable"
@@ -42,13 +42,14 @@ class PageFiles(StaticFiles):
             if refusal.status_code == 404 and path == _INDEX:
                 return _page_not_built()
             raise
-        response.headers["Cache-Control"] = _FOREVER if path.startswith(HASHED_FILES) else _ASK_EACH_TIME
+        hashed = path.startswith(f"{HASHED_FILES}/")
+        response.headers["Cache-Control"] = _FOREVER if hashed else _ASK_EACH_TIME
         return response
 
 
 def _is_page_address(path: str) -> bool:
-    """Whether the page routes `path` itself: no part of it looks like a file or an RPC, nor is it the demo's."""
-    return path == "." or not ("." in path or path == "demo" or path.startswith(("demo/", HASHED_FILES)))
+    """Whether the page routes `path` itself: no part of it looks like a file or an RPC, nor is it another's."""
+    return path == "." or not ("." in path or path.split("/")[0] in ("demo", HASHED_FILES))
 
 
 def _page_not_built() -> Response:

@@ -74,6 +74,7 @@ async def _file_to_mend(_request: Request, error: Exception) -> Response:
     return plain_page(
         500,
         f"The demo shop's file {error.file_name} needs mending.",
+        title="The shop is closed for a moment",
         code=error.problem,
         link=(f"{SHOP_PATH}/", "Try the shop again"),
     )

@@ -49,6 +49,8 @@ function keepTotals(table) {
     form.addEventListener("input", recount);
     form.addEventListener("change", () => form.reportValidity() && form.requestSubmit());
   }
+  // Somebody may have typed before this script was there, or come back to a page that remembers.
+  recount();
 }
 
 function openVisitDialog(button) {
