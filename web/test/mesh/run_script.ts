@@ -1,0 +1,142 @@
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../src/gen/google/rpc/status_pb";
+import type { ArtifactSchema } from "../../src/gen/meshwright/v1/artifact_pb";
+import { type NoticeLevel, Role } from "../../src/gen/meshwright/v1/event_pb";
+import { RunOutcome } from "../../src/gen/meshwright/v1/run_pb";
+import { ToolOutcome } from "../../src/gen/meshwright/v1/tool_pb";
+import { type EventKind, type EventLog, resolvers } from "./log";
+
+/** Thrown out of a script when its run is cancelled. */
+export class Cancelled extends Error {}
+
+/** A tool call of a script. */
+export interface ScriptedCall {
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  readonly ms: number;
+  readonly text?: string;
+  readonly origin?: string;
+  readonly progress?: readonly string[];
+  readonly error?: Status;
+  readonly pictures?: readonly MessageInitShape<typeof ArtifactSchema>[];
+}
+
+/** What a script may do as the agent of one run. */
+export class RunScript {
+  readonly runId: string;
+  readonly task: string;
+  private readonly log: EventLog;
+  private readonly pace: number;
+  private readonly cancelled = resolvers();
+  private isCancelled = false;
+  private step = 0;
+  private calls = 0;
+
+  /** `pace` scales all waits: 1 for people who watch, 0 for tests. */
+  constructor(log: EventLog, runId: string, task: string, pace: number) {
+    this.log = log;
+    this.runId = runId;
+    this.task = task;
+    this.pace = pace;
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.cancelled.resolve();
+  }
+
+  append(kind: EventKind): void {
+    this.log.append(this.runId, kind);
+  }
+
+  async wait(ms: number): Promise<void> {
+    const timer = resolvers();
+    const id = setTimeout(timer.resolve, ms * this.pace);
+    await Promise.race([timer.promise, this.cancelled.promise]);
+    clearTimeout(id);
+    if (this.isCancelled) {
+      throw new Cancelled();
+    }
+  }
+
+  start(model: string): void {
+    this.append({ case: "runStarted", value: { attempt: 1, model } });
+    const message = { messageId: `${this.runId}-task`, role: Role.USER, text: this.task };
+    this.append({ case: "message", value: message });
+  }
+
+  /** One model step: reasoning and text piece by piece, then the calls side by side. */
+  async act(script: { reasoning?: string; text?: string; calls?: readonly ScriptedCall[] }): Promise<void> {
+    const { reasoning = "", text = "", calls = [] } = script;
+    this.step += 1;
+    const messageId = `${this.runId}-m${this.step}`;
+    for (const piece of pieces(reasoning)) {
+      this.append({ case: "reasoningDelta", value: { messageId, text: piece } });
+      await this.wait(25);
+    }
+    let written = "";
+    try {
+      for (const piece of pieces(text)) {
+        written += piece;
+        this.append({ case: "textDelta", value: { messageId, text: piece } });
+        await this.wait(30);
+      }
+    } catch (error) {
+      const value = { messageId, role: Role.AGENT, text: written, reasoning, step: this.step, partial: true };
+      this.append({ case: "message", value });
+      throw error;
+    }
+    const ids = calls.map((_, index) => `${this.runId}-c${this.step}-${index}`);
+    const value = { messageId, role: Role.AGENT, text, reasoning, step: this.step, callIds: ids };
+    this.append({ case: "message", value });
+    await Promise.all(calls.map((call, index) => this.call(ids[index] ?? "", call)));
+  }
+
+  notice(level: NoticeLevel, text: string): void {
+    this.append({ case: "notice", value: { level, text } });
+  }
+
+  finish(outcome: RunOutcome, startedAt: number, answer = "", error?: Status): void {
+    const usage = { toolCalls: this.calls, modelCalls: this.step, inputTokens: 2140n, outputTokens: 386n };
+    const duration = durationFromMs(Date.now() - startedAt);
+    this.append({ case: "runFinished", value: { outcome, answer, usage, duration, ...(error && { error }) } });
+  }
+
+  private async call(callId: string, call: ScriptedCall): Promise<void> {
+    const { tool } = call;
+    const startedAt = Date.now();
+    this.calls += 1;
+    const started = { callId, tool, arguments: call.arguments, step: this.step, attempt: 1 };
+    this.append({ case: "toolCallStarted", value: started });
+    try {
+      const news = call.progress ?? [];
+      for (const message of news) {
+        await this.wait(call.ms / (news.length + 1));
+        this.append({ case: "toolCallProgress", value: { callId, progress: { message } } });
+      }
+      await this.wait(call.ms / (news.length + 1));
+    } catch (error) {
+      const completion = { outcome: ToolOutcome.CANCELLED, duration: durationFromMs(Date.now() - startedAt) };
+      this.append({ case: "toolCallFinished", value: { callId, tool, completion } });
+      throw error;
+    }
+    for (const artifact of call.pictures ?? []) {
+      this.append({ case: "artifactAdded", value: { callId, artifact } });
+    }
+    const completion = {
+      outcome: call.error ? ToolOutcome.FAILED : ToolOutcome.SUCCEEDED,
+      result: { text: call.text ?? "", untrustedOrigin: call.origin ?? "" },
+      duration: durationFromMs(Date.now() - startedAt),
+      ...(call.error && { error: call.error }),
+    };
+    this.append({ case: "toolCallFinished", value: { callId, tool, completion } });
+  }
+}
+
+/** How the ends of runs are called in scripts. */
+export { RunOutcome };
+
+function pieces(text: string): string[] {
+  return text.match(/\S+\s*|\s+/g) ?? [];
+}

@@ -1,0 +1,197 @@
+import { create } from "@bufbuild/protobuf";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
+import { describe, expect, test } from "vitest";
+import { EventSchema, NoticeLevel } from "../src/gen/meshwright/v1/event_pb";
+import { RunOutcome } from "../src/gen/meshwright/v1/run_pb";
+import { ToolOutcome } from "../src/gen/meshwright/v1/tool_pb";
+import { reduce } from "../src/session/reduce";
+import { emptySession, type SessionState } from "../src/session/state";
+import {
+  callFinished,
+  callStarted,
+  callsOf,
+  eventsOf,
+  finished,
+  onlyRun,
+  queued,
+  reasoning,
+  said,
+  saidIn,
+  started,
+  stepsOf,
+  T0,
+  text,
+  userSaid,
+} from "./events";
+import type { EventKind } from "./mesh/log";
+
+function stateAfter(...kinds: EventKind[]): SessionState {
+  const { state, missing } = reduce(emptySession("ses_1"), eventsOf(...kinds));
+  expect(missing).toBe(false);
+  return state;
+}
+
+describe("a run", () => {
+  test("is queued, then active, then finished", () => {
+    expect(onlyRun(stateAfter(queued("Go"))).phase).toBe("queued");
+    const active = onlyRun(stateAfter(queued("Go"), started));
+    expect(active).toMatchObject({ phase: "active", task: "Go", model: "offline", queuedAt: T0, startedAt: T0 + 10 });
+    const done = onlyRun(stateAfter(queued("Go"), started, finished(RunOutcome.FAILED)));
+    expect(done).toMatchObject({ phase: "finished", outcome: RunOutcome.FAILED, durationMs: 10 });
+  });
+
+  test("does not show its task a second time, but what a person says to it later", () => {
+    const run = onlyRun(stateAfter(queued("Go"), started, userSaid("u1", "Go"), userSaid("u2", "Go")));
+    expect(saidIn(run)).toEqual(["user: Go"]);
+  });
+
+  test("takes its duration from the terminal event where it tells one", () => {
+    const end: EventKind = {
+      case: "runFinished",
+      value: { outcome: RunOutcome.COMPLETED, duration: durationFromMs(1234) },
+    };
+    expect(onlyRun(stateAfter(queued("Go"), started, end)).durationMs).toBe(1234);
+  });
+
+  test("shows an answer that no message told", () => {
+    const run = onlyRun(stateAfter(queued("Go"), started, finished(RunOutcome.COMPLETED, "42")));
+    expect(saidIn(run)).toEqual(["agent: 42"]);
+  });
+
+  test("does not show an answer twice", () => {
+    const run = onlyRun(stateAfter(queued("Go"), started, said("m1", "42"), finished(RunOutcome.COMPLETED, "42")));
+    expect(saidIn(run)).toEqual(["agent: 42"]);
+  });
+
+  test("stays where it is when it is started again after a takeover", () => {
+    const again: EventKind = { case: "runStarted", value: { attempt: 2, model: "offline" } };
+    expect(onlyRun(stateAfter(queued("Go"), started, again))).toMatchObject({ attempt: 2, startedAt: T0 + 10 });
+  });
+});
+
+describe("a message", () => {
+  test("grows piece by piece, and its reasoning beside it", () => {
+    const run = onlyRun(
+      stateAfter(queued("Go"), reasoning("m1", "Hm"), reasoning("m1", "m."), text("m1", "a"), text("m1", "b")),
+    );
+    expect(run.entries).toMatchObject([{ text: "ab", reasoning: "Hmm.", done: false }]);
+  });
+
+  test("is replaced by the whole message, which no later piece changes", () => {
+    const run = onlyRun(stateAfter(text("m1", "a"), said("m1", "whole"), text("m1", "late")));
+    expect(run.entries).toMatchObject([{ text: "whole", done: true }]);
+  });
+
+  test("keeps its reasoning when the whole message has none", () => {
+    expect(onlyRun(stateAfter(reasoning("m1", "Hm"), said("m1", "b"))).entries).toMatchObject([{ reasoning: "Hm" }]);
+  });
+
+  test("stands above the tool calls that it asked for", () => {
+    const run = onlyRun(stateAfter(callStarted("c1", 1), said("m1", "I look", 1)));
+    expect(run.entries.map((entry) => entry.kind)).toEqual(["said", "step"]);
+  });
+
+  test("that never became whole is partial when the run ends", () => {
+    const run = onlyRun(stateAfter(text("m1", "a"), finished(RunOutcome.CANCELLED)));
+    expect(run.entries).toMatchObject([{ text: "a", done: true, partial: true }]);
+  });
+});
+
+describe("tool calls", () => {
+  test("of one step stand together, those of the next apart", () => {
+    const run = onlyRun(
+      stateAfter(callStarted("c1", 1), callStarted("c2", 1), callFinished("c1"), callStarted("c3", 2)),
+    );
+    expect(stepsOf(run).map((step) => step.calls.map((call) => call.callId))).toEqual([["c1", "c2"], ["c3"]]);
+  });
+
+  test("run until they end, and tell how", () => {
+    const [first, second] = callsOf(onlyRun(stateAfter(callStarted("c1"), callStarted("c2"), callFinished("c1"))));
+    expect(first).toMatchObject({
+      startedAt: T0,
+      end: { outcome: ToolOutcome.SUCCEEDED, finishedAt: T0 + 20, durationMs: 20 },
+    });
+    expect(second?.end).toBeUndefined();
+  });
+
+  test("tell what they are doing", () => {
+    const news = (message: string, output: string, fraction?: number): EventKind => ({
+      case: "toolCallProgress",
+      value: { callId: "c1", progress: { message, output, ...(fraction !== undefined && { fraction }) } },
+    });
+    const run = onlyRun(stateAfter(callStarted("c1"), news("reading", "a\n", 0.5), news("", "b\n")));
+    expect(callsOf(run)[0]?.progress).toEqual({ message: "reading", output: "a\nb\n", fraction: 0.5 });
+  });
+
+  test("are shown once when they are repeated after a takeover", () => {
+    const again: EventKind = {
+      case: "toolCallStarted",
+      value: { callId: "c1", tool: "file.read", step: 1, attempt: 2 },
+    };
+    const calls = callsOf(onlyRun(stateAfter(callStarted("c1"), again)));
+    expect(calls).toMatchObject([{ attempt: 2, startedAt: T0 + 10 }]);
+  });
+
+  test("hold their files once, with the content that came first", () => {
+    const artifact = { artifactId: "a1", name: "shop.png", mediaType: "image/png" };
+    const added: EventKind = {
+      case: "artifactAdded",
+      value: { callId: "c1", artifact: { ...artifact, inlineData: new Uint8Array([1]) } },
+    };
+    const end: EventKind = {
+      case: "toolCallFinished",
+      value: { callId: "c1", completion: { outcome: ToolOutcome.SUCCEEDED, result: { artifacts: [artifact] } } },
+    };
+    const [call] = callsOf(onlyRun(stateAfter(callStarted("c1"), added, end)));
+    expect(call?.artifacts).toMatchObject([{ artifactId: "a1", inlineData: new Uint8Array([1]) }]);
+  });
+
+  test("that nobody heard start are passed over", () => {
+    expect(onlyRun(stateAfter(queued("Go"), callFinished("c9"))).entries).toEqual([]);
+  });
+});
+
+test("files of no call and notices have their place in the run", () => {
+  const file: EventKind = { case: "artifactAdded", value: { artifact: { artifactId: "a1", name: "a.pdf" } } };
+  const notice: EventKind = { case: "notice", value: { level: NoticeLevel.WARNING, text: "Tried again." } };
+  const run = onlyRun(stateAfter(queued("Go"), file, notice));
+  expect(run.entries).toMatchObject([
+    { kind: "files", artifacts: [{ name: "a.pdf" }] },
+    { kind: "note", text: "Tried again." },
+  ]);
+});
+
+describe("the log", () => {
+  const events = eventsOf(queued("Go"), started, text("m1", "a"), text("m1", "b"), finished());
+
+  test("is applied once however often it comes", () => {
+    const once = reduce(emptySession("ses_1"), events).state;
+    expect(reduce(once, events).state).toBe(once);
+    expect(once.cursor).toBe(5n);
+  });
+
+  test("is not applied beyond a hole", () => {
+    const [first, second, , fourth] = events;
+    const holed = [first, second, fourth].filter((event) => event !== undefined);
+    const { state, missing } = reduce(emptySession("ses_1"), holed);
+    expect(missing).toBe(true);
+    expect(state.cursor).toBe(2n);
+    expect(reduce(state, events)).toMatchObject({ missing: false, state: { cursor: 5n } });
+  });
+
+  test("passes over kinds that the page does not know, and counts them", () => {
+    const unknown = create(EventSchema, { sessionId: "ses_1", runId: "r1", sequence: 6n });
+    const before = reduce(emptySession("ses_1"), events).state;
+    const { state } = reduce(before, [unknown]);
+    expect(state).toEqual({ ...before, cursor: 6n });
+    expect(state.runs).toBe(before.runs);
+  });
+
+  test("leaves what did not change as it was", () => {
+    const before = stateAfter(queued("Go"), said("m1", "done"), callStarted("c1"));
+    const later = eventsOf(queued("Go"), said("m1", "done"), callStarted("c1"), callFinished("c1"));
+    const after = reduce(before, later).state;
+    expect(onlyRun(after).entries[0]).toBe(onlyRun(before).entries[0]);
+    expect(onlyRun(after).entries[1]).not.toBe(onlyRun(before).entries[1]);
+  });
+});

@@ -1,0 +1,24 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+
+/** Where `vite` finds a running mesh. */
+const MESH = `http://localhost:${process.env.MESHWRIGHT_PORT ?? "8080"}`;
+
+/** With `--mode scripted` the dev server itself plays the mesh, with scripted runs. */
+async function scriptedMesh(mode: string): Promise<Plugin | false> {
+  return mode === "scripted" && (await import("./test/mesh/plugin")).scriptedMeshPlugin();
+}
+
+export default defineConfig(({ mode }) => ({
+  plugins: [react(), scriptedMesh(mode)],
+  build: {
+    outDir: "../services/meshwright/site/page",
+    emptyOutDir: true,
+    target: ["chrome111", "edge111", "firefox115", "safari16.4"],
+    assetsInlineLimit: 0,
+  },
+  server: {
+    proxy: mode === "scripted" ? {} : { "/meshwright.v1.AgentService": MESH, "/demo": MESH },
+  },
+  css: { modules: { localsConvention: "camelCaseOnly" } },
+}));
