@@ -42,6 +42,8 @@ PIECE_BYTES = 64 * 1024
 GRACE_SECONDS = 5.0
 
 Context = Any
+Serialised = Any
+"""Bytes of the response: the boundary sends them as they are, so that an event is serialised once and for all its watchers."""
 
 
 class AgentServicer(AgentServiceServicer):
@@ -55,9 +57,9 @@ class AgentServicer(AgentServiceServicer):
         self._agent = agent
         self.watchers = Watchers()
 
-    async def Converse(  # type: ignore[override]  # the boundary takes serialised responses too
+    async def Converse(
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[Serialised, None]:
         session, start, created = await open_session(requests, self._verbs, LOCAL_PRINCIPAL)
         watcher = Watcher(self._store, session, after_sequence=start.after_sequence, wanted=start.filter)
         obeying = asyncio.create_task(obey(requests, self._verbs, LOCAL_PRINCIPAL, session.session_id, watcher))
@@ -68,7 +70,7 @@ class AgentServicer(AgentServiceServicer):
             obeying.cancel()
             await asyncio.wait([obeying])
 
-    async def WatchSession(self, request: pb.WatchSessionRequest, context: Context) -> AsyncGenerator[bytes, None]:
+    async def WatchSession(self, request: pb.WatchSessionRequest, context: Context) -> AsyncGenerator[Serialised, None]:
         session = await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
         if request.until_run_id:
             await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.until_run_id)
