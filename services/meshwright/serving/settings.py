@@ -34,6 +34,7 @@ class MeshSettings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=default_data_dir,
+        examples=["$XDG_DATA_HOME/meshwright, or ~/.local/share/meshwright"],
         description="Folder for everything that outlives a process: the store, workspaces, artifacts.",
     )
     log_format: Literal["console", "json"] = Field(
@@ -111,10 +112,14 @@ class DocumentedSetting:
 
 
 def documented(settings: type[MeshSettings]) -> Iterator[DocumentedSetting]:
-    """The rows of the settings reference for a class of settings, in the order of their declaration."""
+    """The rows of the settings reference for a class of settings, in the order of their declaration.
+
+    A default that depends on the machine is described by the field's first example.
+    """
     schema = settings.model_json_schema(mode="serialization")["properties"]
     for name, field in settings.model_fields.items():
         shape = schema[name]
         kind = " or ".join(map(str, shape["enum"])) if "enum" in shape else str(shape.get("type", "string"))
-        default = "" if field.default_factory is not None else str(field.default)
+        default = str(field.examples[0] if field.examples else field.default)
+        default = default.lower() if isinstance(field.default, bool) else default
         yield DocumentedSetting(f"{ENV_PREFIX}{name.upper()}", kind, default, field.description or "")
