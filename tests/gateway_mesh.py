@@ -18,7 +18,7 @@ from meshwright.serving.address import Address
 from meshwright.serving.reflection import add_reflection
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 AGENT = "/meshwright.v1.AgentService"
@@ -36,6 +36,7 @@ OPTIONS = (
 
 GetAgent = f"{AGENT}/GetAgent"
 CreateSession = f"{AGENT}/CreateSession"
+ListSessions = f"{AGENT}/ListSessions"
 WatchSession = f"{AGENT}/WatchSession"
 Converse = f"{AGENT}/Converse"
 
@@ -44,16 +45,18 @@ Converse = f"{AGENT}/Converse"
 class Upstream:
     """A gRPC server that answers as a service of the contract would, in bytes instead of messages.
 
-    GetAgent says the upstream's name, CreateSession echoes, Converse echoes each message, WatchSession sends `0` and
-    then a number each time `tick` is set. `cancelled` counts streams that the caller ended.
+    GetAgent says the upstream's name, CreateSession echoes, Converse echoes each message, ListSessions never answers,
+    WatchSession sends `0` and then a number each time `tick` is set.
     """
 
     name: str
     address: Address
     metadata: list[dict[str, str]] = field(default_factory=list)
     tick: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+    """Calls of ListSessions and WatchSession that are open."""
     cancelled: int = 0
-    watchers: int = 0
+    """Those that ended because the caller wanted so."""
     server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
@@ -63,6 +66,7 @@ class Upstream:
             "ListTools": grpc.unary_unary_rpc_method_handler(self.say_name),
             "GetPool": grpc.unary_unary_rpc_method_handler(self.say_name),
             "CreateSession": grpc.unary_unary_rpc_method_handler(self.echo),
+            "ListSessions": grpc.unary_unary_rpc_method_handler(self.hang),
             "WatchSession": grpc.unary_stream_rpc_method_handler(self.watch),
             "Converse": grpc.stream_stream_rpc_method_handler(self.converse),
         }
@@ -92,20 +96,30 @@ class Upstream:
         async for request in requests:
             yield request
 
+    async def hang(self, _request: bytes, _context: Any) -> bytes:
+        with self._open_call():
+            await asyncio.Event().wait()
+        return b""
+
     async def watch(self, _request: bytes, _context: Any) -> AsyncIterator[bytes]:
-        self.watchers += 1
-        try:
+        with self._open_call():
             number = 0
             while True:
                 yield str(number).encode()
                 number += 1
                 await self.tick.wait()
                 self.tick.clear()
+
+    @contextlib.contextmanager
+    def _open_call(self) -> Iterator[None]:
+        self.waiting += 1
+        try:
+            yield
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
         finally:
-            self.watchers -= 1
+            self.waiting -= 1
 
 
 @dataclass
