@@ -144,6 +144,9 @@ async def test_the_showroom_has_dialogs_a_window_and_a_download(page: Page) -> N
 
 async def test_no_page_is_wider_than_a_telephone(page: Page) -> None:
     widths = {}
+    await page.goto("/demo/products/laptop-stand")
+    await page.get_by_role("button", name="Add to cart").click()
+    await expect(page.get_by_role("link", name="Cart 1")).to_be_visible()
     for path in PAGES:
         await page.goto(path)
         widths[path] = await page.evaluate("document.documentElement.scrollWidth")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -168,12 +169,30 @@ async def test_a_file_that_is_gone_or_not_text_is_named(edited_shop: SiteClient,
     gone = await edited_shop.get("/demo/")
     (demo_dir / "catalogue.toml").write_bytes(b"\xff\xfe")
     not_text = await edited_shop.get("/demo/")
+    (demo_dir / "catalogue.toml").unlink()
+    (demo_dir / "catalogue.toml").mkdir()
+    folder = await edited_shop.get("/demo/")
+    (demo_dir / "catalogue.toml").rmdir()
     (demo_dir / "catalogue.was").replace(demo_dir / "catalogue.toml")
     without_reviews = [await edited_shop.get("/demo/reviews"), await edited_shop.get("/demo/")]
 
     assert "catalogue.toml needs mending. the file is missing" in gone.text
     assert "catalogue.toml needs mending. the file is not UTF-8 text" in not_text.text
+    assert "catalogue.toml needs mending. the file cannot be read: Is a directory" in folder.text
     assert [answer.status for answer in without_reviews] == [500, 200]
+
+
+async def test_a_fault_shows_an_id_that_is_in_the_log_and_nothing_else(
+    edited_shop: SiteClient, demo_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit(demo_dir / "help.html", "<strong>30 days</strong>", "{{ 1 / 0 }}")
+    answer = await edited_shop.get("/demo/help")
+
+    error_id = re.search(r"[0-9a-f]{32}", answer.text)
+    assert answer.status == 500
+    assert error_id is not None
+    assert f"GET '/demo/help' failed, error id {error_id[0]}" in caplog.text
+    assert "division" not in answer.body
 
 
 @pytest.mark.parametrize(

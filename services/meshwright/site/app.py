@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -13,9 +11,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 
+from meshwright.site.failure import failed
 from meshwright.site.headers import PAGE_HEADERS, ResponseHeaders
 from meshwright.site.page import PageFiles
-from meshwright.site.plain_page import plain_page, refusal_page
+from meshwright.site.plain_page import refusal_page
 from meshwright.site.shop.app import SHOP_PATH, create_shop
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from meshwright.site.settings import SiteSettings
-
-_log = logging.getLogger(__name__)
 
 
 def create_app(settings: SiteSettings) -> Starlette:
@@ -40,7 +37,7 @@ def create_app(settings: SiteSettings) -> Starlette:
             Middleware(ResponseHeaders, headers=PAGE_HEADERS),
             Middleware(GZipMiddleware, minimum_size=1024, compresslevel=6),
         ],
-        exception_handlers={HTTPException: _refused, Exception: _failed},
+        exception_handlers={HTTPException: _refused, Exception: failed},
     )
     # A redirect to the same path with or without a slash would be made from the Host header.
     app.router.redirect_slashes = False
@@ -58,9 +55,3 @@ async def _to_shop(_request: Request) -> Response:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return refusal_page(error, link=("/", "To the start page"))
-
-
-async def _failed(_request: Request, _error: Exception) -> Response:
-    error_id = uuid.uuid4().hex
-    _log.error("request failed", extra={"error_id": error_id})
-    return plain_page(500, "Something went wrong here. It was logged under:", code=error_id)

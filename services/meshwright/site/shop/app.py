@@ -12,6 +12,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from meshwright.site.failure import failed
 from meshwright.site.headers import SHOP_HEADERS, ResponseHeaders
 from meshwright.site.plain_page import plain_page, refusal_page
 from meshwright.site.shop.browse import BrowseRoutes
@@ -57,7 +58,7 @@ def create_shop(demo_dir: Path) -> Starlette:
                 same_site="lax",
             ),
         ],
-        exception_handlers={HTTPException: _refused, DemoFileError: _file_to_mend},
+        exception_handlers={HTTPException: _refused, DemoFileError: _file_to_mend, Exception: failed},
     )
     # A redirect to the same path with or without a slash would be made from the Host header.
     shop.router.redirect_slashes = False

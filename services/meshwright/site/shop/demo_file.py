@@ -31,8 +31,10 @@ def read_toml(path: Path, model: type[ModelT]) -> ModelT:
     """Read and check one TOML file; raises DemoFileError when it is missing or wrong."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise DemoFileError(path.name, "the file is missing") from None
+    except OSError as error:
+        raise DemoFileError(path.name, f"the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DemoFileError(path.name, "the file is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
