@@ -67,6 +67,11 @@ class DeltaWriter:
         self._landed: asyncio.Future[None] | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether anything was taken."""
+        return bool(self._written)
+
+    @property
     def text(self) -> str:
         """All that was taken so far."""
         return "".join(self._written) + "".join(self._gathered)

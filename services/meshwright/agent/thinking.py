@@ -75,7 +75,7 @@ class Thought:
         if self._first_token is None:
             self._first_token = time.monotonic() - self._begun
         if isinstance(part, TextDelta):
-            if not self._text.text:
+            if not self._text.begun:
                 await self._reasoning.flush()
             self._text.write(part.text)
         elif isinstance(part, ReasoningDelta):
