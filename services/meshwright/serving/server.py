@@ -107,6 +107,7 @@ class Server(Generic[S]):
         settings = self._settings
         tracing = open_tracing(self._service.name, settings.otlp_endpoint)
         install_tracing(tracing)
+        stack.callback(install_tracing, None)
         if tracing is not None:
             stack.push_async_callback(asyncio.to_thread, tracing.close)
         readiness = Readiness()

@@ -38,13 +38,14 @@ class MeshSettings(BaseSettings):
         description="Folder for everything that outlives a process: the store, workspaces, artifacts.",
     )
     log_format: Literal["console", "json"] = Field(
-        "console", description="How log lines look: `console` for people, `json` for machines (one object a line)."
+        default="console",
+        description="How log lines look: `console` for people, `json` for machines (one object a line).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least important log lines that are written. Every RPC is one line at `info`."
+        default="info", description="The least important log lines that are written. Every RPC is one line at `info`."
     )
     otlp_endpoint: str = Field(
-        "",
+        default="",
         description="Where traces go by OTLP over gRPC, as in http://localhost:4317. Empty: no tracing.",
         pattern=r"^(https?://.+)?$",
     )
@@ -78,26 +79,29 @@ class ServerSettings(MeshSettings):
     """What every gRPC server of the mesh can be told. A service overrides the default of `listen`."""
 
     listen: AddressSetting = Field(
-        Address("127.0.0.1", 0),
+        default=Address("127.0.0.1", 0),
         description="Where the service listens: host:port or unix:/path. Port 0 takes a free one.",
     )
     trusted_network: bool = Field(
-        False,
+        default=False,
         description="Allow a service to listen on other addresses than loopback although it does not authenticate its "
         "callers, because only the mesh's own gateway can reach it there, as in a cluster with a network policy.",
     )
     unary_timeout: float = Field(
-        60.0, gt=0, le=3600, description="Deadline in seconds of a unary call whose caller has set none."
+        default=60.0, gt=0, le=3600, description="Deadline in seconds of a unary call whose caller has set none."
     )
     drain_delay: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=300,
         description="Seconds between reporting NOT_SERVING and telling streams to go, so that load balancers notice "
         "first. About 5 in a cluster.",
     )
     stop_grace: float = Field(
-        5.0, ge=0, le=3600, description="Seconds that running calls get to end by themselves when the service stops."
+        default=5.0,
+        ge=0,
+        le=3600,
+        description="Seconds that running calls get to end by themselves when the service stops.",
     )
 
 

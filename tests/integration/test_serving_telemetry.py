@@ -1,0 +1,146 @@
+"""Traces reach a collector by OTLP, and calls hand on who they are to the calls they make."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.trace.v1 import trace_pb2
+from tests.serving_echo import SERVICE, Echo, EchoStub, echo_behind_boundary, echo_request, register
+
+from meshwright.serving.address import Address
+from meshwright.serving.calls import Call, current_call, detached_context, entered
+from meshwright.serving.channel import forward, open_channel
+from meshwright.serving.server import Server, Service
+from meshwright.serving.settings import ServerSettings
+from meshwright.serving.telemetry import span
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from meshwright.serving.health import Readiness
+
+LIMIT = 10.0
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """What an OpenTelemetry collector receives."""
+
+    def __init__(self) -> None:
+        self.spans: list[trace_pb2.Span] = []
+        self.services: set[str] = set()
+
+    async def Export(  # noqa: N802 (the name in the contract)
+        self, request: trace_service_pb2.ExportTraceServiceRequest, _context: Any
+    ) -> trace_service_pb2.ExportTraceServiceResponse:
+        for resource in request.resource_spans:
+            self.services |= {a.value.string_value for a in resource.resource.attributes if a.key == "service.name"}
+            self.spans += [each for scope in resource.scope_spans for each in scope.spans]
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+class TracedEcho(Echo):
+    """An echo whose handler has a step of its own."""
+
+    async def unary(self, request: Any, context: Any) -> Any:
+        with span("echo.step", size=len(request.text)):
+            return await super().unary(request, context)
+
+
+@asynccontextmanager
+async def open_echo(_readiness: Readiness) -> AsyncIterator[Echo]:
+    yield TracedEcho()
+
+
+@asynccontextmanager
+async def collecting() -> AsyncIterator[tuple[Collector, str]]:
+    collector = Collector()
+    server = grpc.aio.server()
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield collector, f"http://127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+async def test_every_call_is_a_span_in_the_callers_trace() -> None:
+    async with collecting() as (collector, endpoint):
+        settings = ServerSettings(listen=Address("127.0.0.1", 0), otlp_endpoint=endpoint)
+        async with Server(Service(SERVICE, register, open_echo), settings) as server:
+            async with open_channel(server.address) as channel:
+                metadata = (("traceparent", TRACEPARENT), ("x-request-id", "mine"))
+                await EchoStub(channel).send("Unary", echo_request(), metadata=metadata, timeout=LIMIT)
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await EchoStub(channel).send("Chat", echo_request(behavior="crash"), timeout=LIMIT)
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await EchoStub(channel).send("Parts", echo_request(behavior="mesh_error"), timeout=LIMIT)
+            [call] = [call for call in server.servicer.calls if call.request_id == "mine"]
+        # Leaving the server has sent what was left.
+        spans = {each.name: each for each in collector.spans}
+        assert set(spans) == {"echo.step", *(f"{SERVICE}/{method}" for method in ("Unary", "Chat", "Parts"))}
+        assert collector.services == {SERVICE}
+        served, step = spans[f"{SERVICE}/Unary"], spans["echo.step"]
+        assert (served.trace_id.hex(), served.parent_span_id.hex()) == (TRACE_ID, "b7ad6b7169203331")
+        assert step.parent_span_id == served.span_id
+        assert call.traceparent == f"00-{TRACE_ID}-{step.span_id.hex()}-01"
+        assert {a.key: a.value.int_value for a in served.attributes}["rpc.grpc.status_code"] == 0
+        assert spans[f"{SERVICE}/Chat"].status.code == trace_pb2.Status.STATUS_CODE_ERROR
+        assert spans[f"{SERVICE}/Parts"].status.code == trace_pb2.Status.STATUS_CODE_UNSET
+        errors = {a.key: a.value.string_value for a in spans[f"{SERVICE}/Parts"].attributes}
+        assert errors["error.type"] == "RUN_NOT_FOUND"
+
+
+async def test_a_step_without_tracing_is_nothing() -> None:
+    with span("outside of any call"):
+        pass
+    with entered(Call("/a.B/C", "r", TRACEPARENT)), span("inside"):
+        call = current_call()
+        assert call is not None
+        assert call.traceparent == TRACEPARENT
+
+
+@pytest.mark.parametrize(
+    ("own", "left", "expected"),
+    [(5.0, 2.0, 2.0), (1.0, 9.0, 1.0), (None, 3.0, 3.0), (4.0, None, 4.0), (None, None, None)],
+)
+async def test_a_call_made_on_behalf_of_another_knows_it(
+    own: float | None, left: float | None, expected: float | None
+) -> None:
+    deadline = None if left is None else time.monotonic() + left
+    async with echo_behind_boundary() as (echo, channel):
+        with entered(Call("/a.B/C", "mine", TRACEPARENT, deadline=deadline)):
+            options = forward(own)
+            await EchoStub(channel).send("Parts", echo_request(), **options)
+        [call] = echo.calls
+    assert (call.request_id, call.traceparent) == ("mine", TRACEPARENT)
+    if expected is None:
+        assert options["timeout"] is None
+    else:
+        assert options["timeout"] == pytest.approx(expected, abs=0.5)
+
+
+async def test_outside_of_any_call_only_the_own_deadline_counts() -> None:
+    assert forward(3.0) == {"timeout": 3.0, "metadata": ()}
+
+
+async def test_work_that_outlives_its_call_keeps_its_trace_and_loses_its_deadline() -> None:
+    async def outlive() -> tuple[Call | None, float | None]:
+        return current_call(), forward(None)["timeout"]
+
+    with entered(Call("/a.B/C", "mine", TRACEPARENT, deadline=time.monotonic() + 1)) as parent:
+        detached = asyncio.create_task(outlive(), context=detached_context())
+        inherited = asyncio.create_task(outlive())
+        assert current_call() is parent
+    call, timeout = await detached
+    assert call is not None
+    assert (call.request_id, call.traceparent, timeout) == ("mine", TRACEPARENT, None)
+    assert (await inherited)[1] is not None
