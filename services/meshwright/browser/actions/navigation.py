@@ -1,0 +1,115 @@
+"""Going to addresses, through the history, and opening and closing tabs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from playwright.async_api import Error as PlaywrightError
+
+from meshwright.browser import failures
+from meshwright.browser.addresses import checked
+from meshwright.browser.tab import clean
+from meshwright.serving.errors import MeshError
+from meshwright.v1 import browser_pb2
+from meshwright.v1.browser_pb2 import BrowserResult, Navigation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
+    from playwright.async_api import Response
+
+    from meshwright.browser.job import Job
+
+    WaitUntil = Literal["commit", "domcontentloaded", "load", "networkidle"]
+
+BLANK = "about:blank"
+WAIT_UNTIL: Mapping[int, WaitUntil] = {
+    browser_pb2.LOAD_STATE_UNSPECIFIED: "domcontentloaded",
+    browser_pb2.LOAD_STATE_COMMITTED: "commit",
+    browser_pb2.LOAD_STATE_DOM_CONTENT_LOADED: "domcontentloaded",
+    browser_pb2.LOAD_STATE_LOADED: "load",
+    browser_pb2.LOAD_STATE_NETWORK_IDLE: "networkidle",
+}
+
+
+async def navigate(job: Job, request: browser_pb2.Navigate) -> BrowserResult:
+    """Go to an address."""
+    return await _go(job, request.url, request.wait_until)
+
+
+async def history(job: Job, request: browser_pb2.History) -> BrowserResult:
+    """Go back or forward, or reload."""
+    page = job.page
+    if request.move == browser_pb2.HISTORY_MOVE_RELOAD:
+        return await _arrive(page.url, page.reload(wait_until="domcontentloaded", timeout=0))
+    step = -1 if request.move == browser_pb2.HISTORY_MOVE_BACK else 1
+    past = await (await job.tab.cdp()).send("Page.getNavigationHistory")
+    entries, target = past["entries"], past["currentIndex"] + step
+    # The blank page with which every tab begins is not a place that anybody went to.
+    if not 0 <= target < len(entries) or (target == 0 and entries[0]["url"] == BLANK):
+        raise failures.navigation_failed(page.url, "NO_HISTORY")
+    move = page.go_back if step < 0 else page.go_forward
+    return await _arrive(entries[target]["url"], move(wait_until="domcontentloaded", timeout=0))
+
+
+async def open_tab(job: Job, request: browser_pb2.OpenTab) -> BrowserResult | None:
+    """Open a tab, which the lease has numbered already, and go to an address if one is named."""
+    tab, lease = job.tab, job.lease
+    try:
+        if request.url:
+            checked(request.url)
+        page = await lease.grant.isolate.context.new_page()
+        lease.events.attach_page(tab, page)
+        if (lease.terms.width, lease.terms.height) != (job.settings.browser_width, job.settings.browser_height):
+            await page.set_viewport_size({"width": lease.terms.width, "height": lease.terms.height})
+        return await _go(job, request.url, request.wait_until) if request.url else None
+    except BaseException:
+        lease.tabs.remove(tab)
+        tab.gone.set()
+        if tab.page is not None:
+            lease.events.dispose(tab.page)
+        raise
+
+
+async def close_tab(job: Job, _request: browser_pb2.CloseTab) -> None:
+    """Close the tab; the last one stays, blank."""
+    tabs = job.lease.tabs
+    if len(tabs) == 1 and not job.tab.crashed:
+        await job.page.goto(BLANK, timeout=0)
+        return
+    tabs.remove(job.tab)
+    job.tab.gone.set()
+    job.lease.events.dispose(job.page)
+
+
+async def list_tabs(job: Job, _request: browser_pb2.ListTabs) -> BrowserResult:
+    """List the tabs."""
+    tabs = [await tab.describe() for tab in job.lease.tabs if tab.is_open]
+    return BrowserResult(tabs=browser_pb2.TabList(tabs=tabs))
+
+
+async def _go(job: Job, url: str, wait_until: browser_pb2.LoadState.ValueType) -> BrowserResult:
+    checked(url)
+    return await _arrive(url, job.page.goto(url, wait_until=WAIT_UNTIL[wait_until], timeout=0))
+
+
+async def _arrive(url: str, going: Awaitable[Response | None]) -> BrowserResult:
+    try:
+        response = await going
+    except PlaywrightError as error:
+        if "Download is starting" in error.message:
+            return BrowserResult(navigation=Navigation(download=True))
+        if failure := _failure(url, error):
+            raise failure from None
+        raise
+    return BrowserResult(navigation=Navigation(http_status=response.status if response else 0))
+
+
+def _failure(url: str, error: PlaywrightError) -> MeshError | None:
+    """Why a page did not come, as far as that is a matter of the page."""
+    cause = failures.net_error(error.message)
+    if cause == "ERR_INVALID_URL" or "invalid URL" in error.message:
+        return failures.invalid_url(url)
+    if not cause and "interrupted by another navigation" in error.message:
+        cause = "INTERRUPTED"
+    return failures.navigation_failed(clean(url, failures.MAX_URL_IN_ERROR), cause) if cause else None

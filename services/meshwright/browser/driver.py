@@ -1,0 +1,88 @@
+"""Playwright's driver: the Node.js process between us and one Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import async_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.async_api import Playwright
+
+STOP_SECONDS = 5.0
+# Two that start at once could not tell whose process is whose, nor have different environments.
+_starting = asyncio.Lock()
+
+
+class Driver:
+    """A running driver. When it ends, for whatever cause, its Chromium ends: their pipe closes."""
+
+    def __init__(self, playwright: Playwright, process: psutil.Process | None) -> None:
+        self.playwright = playwright
+        self.process = process
+        """The operating system's process; None if it could not be found."""
+
+    @classmethod
+    async def start(cls, folder: Path) -> Driver:
+        """Start one whose temporary files, and its browser's, are in `folder`."""
+        async with _starting:
+            before = {child.pid for child in psutil.Process().children()}
+            starting = asyncio.create_task(_start(folder))
+            try:
+                playwright = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # Cut in the middle, Playwright would leave its process behind.
+                starting.add_done_callback(_stop_unwanted)
+                raise
+            new = [child for child in psutil.Process().children() if child.pid not in before]
+        return cls(playwright, new[0] if new else None)
+
+    async def stop(self) -> None:
+        """End it. Takes at most a few seconds and never raises."""
+        with suppress(PlaywrightError, TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.playwright.stop()
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process is not None:
+            with suppress(psutil.Error):
+                self.process.kill()
+
+
+async def _start(folder: Path) -> Playwright:
+    with _temporary_files_in(folder):
+        return await async_playwright().start()
+
+
+_unwanted: set[asyncio.Task[None]] = set()
+
+
+def _stop_unwanted(started: asyncio.Task[Playwright]) -> None:
+    if not started.cancelled() and started.exception() is None:
+        stopping = asyncio.create_task(started.result().stop())
+        _unwanted.add(stopping)
+        stopping.add_done_callback(_unwanted.discard)
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """The driver copies our environment when it starts; there is no other way to tell it where to write."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before

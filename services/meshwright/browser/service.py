@@ -1,0 +1,159 @@
+"""The BrowserService of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf.duration_pb2 import Duration
+
+from meshwright.browser import failures
+from meshwright.browser.drive import DriveStream
+from meshwright.browser.fleet import Fleet
+from meshwright.browser.held_leases import HeldLeases, seconds
+from meshwright.browser.lease import Lease
+from meshwright.browser.pool import Pool
+from meshwright.browser.terms import Terms
+from meshwright.serving.failures import not_implemented
+from meshwright.serving.server import Service
+from meshwright.v1 import browser_service_pb2 as pb
+from meshwright.v1 import browser_service_pb2_grpc as pb_grpc
+from meshwright.v1.stream_pb2 import GoingAway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from meshwright.browser.settings import BrowserSettings
+    from meshwright.serving.errors import MeshError
+    from meshwright.serving.health import Readiness
+
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+NAME = "meshwright.v1.BrowserService"
+START_SECONDS = 30.0
+"""How long a Drive stream may take to send its first command."""
+
+
+class BrowserServicer(pb_grpc.BrowserServiceServicer):
+    """Leases out of one pool, through streams and one by one."""
+
+    def __init__(self, pool: Pool, settings: BrowserSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._held = HeldLeases(pool, settings)
+        self._streams: set[DriveStream] = set()
+
+    async def Drive(
+        self, request_iterator: AsyncIterator[pb.DriveRequest], context: Context
+    ) -> AsyncIterator[pb.DriveResponse]:
+        lease = await self._start(request_iterator)
+        reading: asyncio.Task[None] | None = None
+        try:
+            stream = DriveStream(lease)
+            self._streams.add(stream)
+            reading = asyncio.create_task(stream.read(request_iterator))
+            async for frame in stream.outbox.frames():
+                yield frame
+        finally:
+            lease.end()
+            self._streams.discard(stream)
+            if reading is not None:
+                reading.cancel()
+
+    async def AcquireLease(self, request: pb.AcquireLeaseRequest, context: Context) -> pb.AcquireLeaseResponse:
+        held = await self._held.acquire(request)
+        return pb.AcquireLeaseResponse(lease=held.lease.describe())
+
+    async def RunCommand(self, request: pb.RunCommandRequest, context: Context) -> pb.RunCommandResponse:
+        return pb.RunCommandResponse(result=await self._held.run(request.lease_id, request.command))
+
+    async def RenewLease(self, request: pb.RenewLeaseRequest, context: Context) -> pb.RenewLeaseResponse:
+        held = self._held.find(request.lease_id)
+        held.renew(seconds(request.ttl))
+        return pb.RenewLeaseResponse(lease=held.lease.describe(), ttl_expire_time=held.expire_time())
+
+    async def ReleaseLease(self, request: pb.ReleaseLeaseRequest, context: Context) -> pb.ReleaseLeaseResponse:
+        self._held.release(request.lease_id)
+        return pb.ReleaseLeaseResponse()
+
+    async def GetPool(self, request: pb.GetPoolRequest, context: Context) -> pb.GetPoolResponse:
+        pool, fleet = self._pool, self._pool.fleet
+        state = pb.Pool(
+            capacity=self._settings.browser_capacity,
+            leased=pool.leased,
+            warm=pool.warm,
+            queued=pool.queued,
+            granted=pool.granted,
+            granted_warm=pool.granted_warm,
+            crashes=fleet.crashes,
+            browser_version=fleet.version,
+            sandboxed=fleet.sandboxed,
+        )
+        state.uptime.FromNanoseconds(round(pool.uptime * 1e9))
+        return pb.GetPoolResponse(pool=state)
+
+    # The live view is not built yet.
+
+    def WatchLease(self, request: pb.WatchLeaseRequest, context: Context) -> AsyncIterator[pb.WatchLeaseResponse]:
+        raise _not_built("WatchLease")
+
+    async def TakeControl(self, request: pb.TakeControlRequest, context: Context) -> pb.TakeControlResponse:
+        raise _not_built("TakeControl")
+
+    async def CedeControl(self, request: pb.CedeControlRequest, context: Context) -> pb.CedeControlResponse:
+        raise _not_built("CedeControl")
+
+    async def SendInput(self, request: pb.SendInputRequest, context: Context) -> pb.SendInputResponse:
+        raise _not_built("SendInput")
+
+    def going_away(self) -> None:
+        """Tell every stream that the server is about to drain."""
+        grace = Duration()
+        grace.FromNanoseconds(round(self._settings.stop_grace * 1e9))
+        for stream in self._streams:
+            stream.outbox.put(pb.DriveResponse(going_away=GoingAway(grace=grace)))
+
+    def end_held_leases(self) -> None:
+        """End the leases that no stream holds."""
+        self._held.end_all()
+
+    async def _start(self, requests: AsyncIterator[pb.DriveRequest]) -> Lease:
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                first = await anext(requests, None)
+        except TimeoutError:
+            raise failures.stream_protocol("start") from None
+        if first is None or first.WhichOneof("command") != "start":
+            raise failures.stream_protocol("start")
+        lease = Lease(self._pool, self._settings, Terms.of(first.start, self._settings, path="start"))
+        await lease.begin()
+        return lease
+
+
+def _not_built(method: str) -> MeshError:
+    return not_implemented(f"/{NAME}/{method}")
+
+
+def browser_service(settings: BrowserSettings) -> Service[BrowserServicer]:
+    """The service as a server takes it."""
+
+    @asynccontextmanager
+    async def opened(readiness: Readiness) -> AsyncIterator[BrowserServicer]:
+        readiness.set_waiting("starting the browser")
+        pool = Pool(settings, Fleet(settings))
+        try:
+            await pool.start()
+            readiness.set_ready()
+            servicer = BrowserServicer(pool, settings)
+            yield servicer
+            servicer.end_held_leases()
+        finally:
+            await pool.stop()
+
+    async def drain(servicer: BrowserServicer) -> None:
+        servicer.going_away()
+
+    return Service(NAME, pb_grpc.add_BrowserServiceServicer_to_server, opened, drain)
