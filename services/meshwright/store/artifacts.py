@@ -26,7 +26,7 @@ MAX_INLINE_BYTES = 32 * 1024
 MAX_NAME_CHARS = 255
 MAX_DESCRIPTION_CHARS = 1024
 CHUNK_BYTES = 256 * 1024
-ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+ID = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 class ArtifactStore:
