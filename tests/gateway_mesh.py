@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import grpc
@@ -146,10 +146,47 @@ class Site:
         return web.Response(text=text, content_type="text/html")
 
 
+class Relay:
+    """Hands on the bytes of unix socket `path` to `target`; `cut` ends its connections as a crash would."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self._path = path
+        self._target = target
+        self._writers: list[asyncio.StreamWriter] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_unix_server(self._connect, self._path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks)
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_unix_connection(self._target)
+        self._writers += [writer, there_writer]
+        for source, target in ((reader, there_writer), (there_reader, writer)):
+            self._tasks.add(asyncio.create_task(self._pump(source, target)))
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        target.close()
+
+
 @dataclass
 class Mesh:
     """A running gateway, what stands behind it, and clients of both protocols before it."""
 
+    settings: GatewaySettings
     gateway: Gateway
     agent: Upstream
     tools: Upstream
@@ -214,4 +251,4 @@ async def running_mesh(directory: Path, **settings: Any) -> AsyncIterator[Mesh]:
         gateway = await stack.enter_async_context(Gateway(config))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(gateway.address))
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
-        yield Mesh(gateway, agent, tools, browser, site, channel, http)
+        yield Mesh(config, gateway, agent, tools, browser, site, channel, http)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -72,16 +74,24 @@ class WebCall:
         )
 
 
+@contextlib.asynccontextmanager
+async def start(
+    http: ClientSession, address: str, method: str, message: bytes = b"", headers: Mapping[str, str] | None = None
+) -> AsyncIterator[WebCall]:
+    """Call `/package.Service/Method`; leaving the block before the end cancels the call."""
+    async with http.post(
+        f"http://{address}{method}",
+        data=io.BytesIO(frame(message)),
+        headers={"content-type": CONTENT_TYPE, "x-grpc-web": "1", **(headers or {})},
+    ) as response:
+        yield WebCall(response)
+
+
 async def call(
     http: ClientSession, address: str, method: str, message: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> tuple[list[bytes], WebStatus]:
     """Call `/package.Service/Method` and read the answer to its end."""
-    async with http.post(
-        f"http://{address}{method}",
-        data=frame(message),
-        headers={"content-type": CONTENT_TYPE, "x-grpc-web": "1", **(headers or {})},
-    ) as response:
-        answer = WebCall(response)
+    async with start(http, address, method, message, headers) as answer:
         messages = [body async for body in answer]
         return messages, answer.status
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 15.0
 KILL_TIMEOUT = 2.0
+LOG_LINE_CHARACTERS = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Gateway:
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             _check_address(self._address)
+            _make_log_folder(self._settings.gateway_access_log)
             self._files = write_files(self._settings, self._make_directory(stack))
             self.admin = Admin(self._files.admin_socket)
             await validate_config(self._files.candidate)
@@ -146,7 +148,8 @@ class Gateway:
         async for line in self._process.stderr:
             text = line.decode(errors="replace").rstrip("\n")
             level, _, message = text.partition("\t")
-            message = message.replace("\t", ": ", 1) or text
+            # Envoy quotes a whole file that it cannot read.
+            message = (message.replace("\t", ": ", 1) or text)[:LOG_LINE_CHARACTERS]
             self._last_words.append(message)
             # It warns of the signal that we end it with.
             write = log.debug if self._stopping else log.error if level in {"error", "critical"} else log.warning
@@ -154,6 +157,14 @@ class Gateway:
 
     def _complaint(self) -> str:
         return ":\n" + "\n".join(self._last_words) if self._last_words else ""
+
+
+def _make_log_folder(access_log: str) -> None:
+    if access_log and access_log != "stdout":
+        try:
+            Path(access_log).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GatewayError(f"no access log can be written to {access_log}: {error.strerror}") from error
 
 
 def _check_address(address: Address) -> None:

@@ -15,6 +15,7 @@ from meshwright.serving.settings import MeshSettings
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ORIGIN = re.compile(r"https?://[^/\s*]+")
+HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 
 
 def _split(value: object) -> object:
@@ -105,6 +106,16 @@ class GatewaySettings(MeshSettings):
                 "ssh -L 8080:127.0.0.1:8080 this-machine"
             )
         return host
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_are_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not HOST_NAME.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is not a host name: write it without scheme and port, or *.example.com, or *"
+                )
+        return hosts
 
     @field_validator("cors_origins")
     @classmethod

@@ -1,0 +1,134 @@
+"""The rendered configuration: Envoy takes every variant of it, and the limits in force are the ones that were meant."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from tests import grpc_web
+from tests.gateway_mesh import AGENT, GetAgent, running_mesh
+
+from meshwright.gateway.envoy import GatewayError, validate_config
+from meshwright.gateway.render import write_files
+from meshwright.gateway.settings import GatewaySettings
+from meshwright.serving.startup import StartupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ADDRESSES = ("127.0.0.1:9001", "[::1]:9001", "agent.mesh.internal:9001", "unix:/run/mesh/agent.sock")
+COLLECTORS = ("", "http://127.0.0.1:4317", "http://collector:4317", "https://collector.example.com", "https://[::1]:1/")
+
+
+def variants() -> Iterator[dict[str, object]]:
+    """Every value of every setting once, beside the other settings' next values."""
+    settings: dict[str, tuple[object, ...]] = {
+        "host": ("127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"),
+        "agent_address": ADDRESSES,
+        "tools_address": ADDRESSES[1:],
+        "browser_address": ADDRESSES[2:],
+        "site_address": ADDRESSES,
+        "allowed_hosts": ("localhost", "*", "*.example.com,a.test", "localhost, [::1]"),
+        "cors_origins": ("", "https://a.example.com", "http://a.test:3000,https://b.test"),
+        "otlp_endpoint": COLLECTORS,
+        "gateway_access_log": ("", "stdout", 'FOLDER/odd "name".log'),
+        "gateway_drain_seconds": (0, 0.5, 60),
+    }
+    longest = max(map(len, settings.values()))
+    columns = {name: list(itertools.islice(itertools.cycle(values), longest)) for name, values in settings.items()}
+    for row in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, row, strict=True))
+
+
+@pytest.mark.parametrize("settings", [{}, *variants()], ids=str)
+async def test_envoy_accepts_every_variant(tmp_path: Path, settings: dict[str, Any]) -> None:
+    if "gateway_access_log" in settings:
+        settings = {**settings, "gateway_access_log": settings["gateway_access_log"].replace("FOLDER", str(tmp_path))}
+    files = write_files(GatewaySettings.load(**settings), tmp_path)
+    await validate_config(files.candidate)
+
+
+async def test_a_mistake_in_the_routes_is_found_before_envoy_starts(tmp_path: Path) -> None:
+    files = write_files(GatewaySettings.load(), tmp_path)
+    files.candidate.write_text(files.candidate.read_text().replace("direct_response:", "direct_respond:"))
+    with pytest.raises(GatewayError, match="direct_respond"):
+        await validate_config(files.candidate)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("HOST", "0.0.0.0", "MESHWRIGHT_HOST: 0.0.0.0 would let .* no authentication configured.*ssh -L"),
+        ("HOST", "192.168.1.5", "no authentication configured"),
+        ("HOST", "::", "no authentication configured"),
+        ("HOST", "mesh.example.com", "MESHWRIGHT_HOST"),
+        ("PORT", "65536", "MESHWRIGHT_PORT"),
+        ("AGENT_ADDRESS", "nowhere", "MESHWRIGHT_AGENT_ADDRESS"),
+        ("CORS_ORIGINS", "*", "MESHWRIGHT_CORS_ORIGINS"),
+        ("CORS_ORIGINS", "https://a.test/", "MESHWRIGHT_CORS_ORIGINS"),
+        ("ALLOWED_HOSTS", "localhost:8080", "MESHWRIGHT_ALLOWED_HOSTS"),
+        ("GATEWAY_WORKERS", "0", "MESHWRIGHT_GATEWAY_WORKERS"),
+    ],
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str) -> None:
+    monkeypatch.setenv(f"MESHWRIGHT_{name}", value)
+    with pytest.raises(StartupError, match=complaint):
+        GatewaySettings.load()
+
+
+def section(dump: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any]
+    (found,) = [config for config in dump["configs"] if config["@type"].endswith(name)]
+    return found
+
+
+def connection_manager(dump: dict[str, Any]) -> dict[str, Any]:
+    listener = section(dump, ".ListenersConfigDump")["static_listeners"][0]["listener"]
+    manager: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return manager
+
+
+async def test_streams_have_no_timeout_but_the_idle_one(tmp_path: Path) -> None:
+    async with running_mesh(tmp_path) as mesh:
+        dump = await mesh.gateway.admin.config_dump()
+    manager = connection_manager(dump)
+    assert manager["stream_idle_timeout"] == "300s"
+    assert manager["request_timeout"] == "0s"
+    assert "max_stream_duration" not in manager["common_http_protocol_options"]
+
+    (virtual_host, _) = section(dump, ".RoutesConfigDump")["dynamic_route_configs"][0]["route_config"]["virtual_hosts"]
+    to_services = [route for route in virtual_host["routes"] if "weighted_clusters" in route.get("route", {})]
+    assert {route["name"] for route in to_services} >= {"agent", "tools", "browser", "health", "reflection"}
+    for route in to_services:
+        assert route["route"]["timeout"] == "0s"
+        assert "max_stream_duration" not in route["route"]
+
+
+async def test_the_filters_stand_in_the_order_that_browsers_need(tmp_path: Path) -> None:
+    async with running_mesh(tmp_path) as mesh:
+        filters = connection_manager(await mesh.gateway.admin.config_dump())["http_filters"]
+    names = [entry["name"].rpartition(".")[2] for entry in filters]
+    assert names == ["health_check", "grpc_web", "cors", "csrf", "grpc_stats", "router"]
+
+
+async def test_the_access_log_has_a_line_for_each_request(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    async with running_mesh(tmp_path, gateway_access_log=str(path)) as mesh:
+        await mesh.unary(GetAgent)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await mesh.unary(f"{AGENT}/NoSuchMethod")
+        await grpc_web.call(mesh.http, mesh.gateway.address, GetAgent)
+        await (await mesh.http.get(mesh.url)).read()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["path"], line["upstream"]) for line in lines] == [
+        (GetAgent, "agent"),
+        (f"{AGENT}/NoSuchMethod", "agent"),
+        (GetAgent, "agent"),
+        ("/", "site"),
+    ]
+    assert [line["grpc_status"] for line in lines[:2]] == ["OK", "Unimplemented"]
+    assert all(line["request_id"] and line["status"] == 200 for line in lines)
