@@ -55,6 +55,7 @@ def _compiled() -> descriptor_pb2.FileDescriptorProto:
 
 EchoRequest = _message_class("EchoRequest")
 EchoReply = _message_class("EchoReply")
+Chain = _message_class("Chain")
 Free = _message_class("Free")
 
 RULES = {"serving.test.EchoRequest": {"count": Number(0, 10)}}
@@ -73,6 +74,7 @@ class Echo:
         self.cleaned_up = 0
         self.entered = asyncio.Event()
         self.left = asyncio.Event()
+        self.released = asyncio.Event()
         self.calls: list[Call] = []
 
     async def _behave(self, behavior: str, context: Any) -> None:
@@ -100,6 +102,8 @@ class Echo:
                 inner = asyncio.ensure_future(asyncio.Event().wait())
                 inner.cancel()
                 await inner
+            case "wait":
+                await self.released.wait()
             case "hang":
                 await asyncio.Event().wait()
             case "upstream_error":

@@ -195,7 +195,8 @@ async def test_request_id_and_trace_context_of_the_caller_are_kept(served: tuple
     assert (call.request_id, call.traceparent, call.method) == ("mine-1", traceparent, f"/{SERVICE}/Unary")
     remaining = call.remaining()
     assert remaining is not None
-    assert 0 < remaining <= LIMIT
+    # gRPC rounds a deadline up on its way.
+    assert 0 < remaining <= LIMIT + 1
 
 
 @pytest.mark.parametrize("sent", [None, "with space", "x" * 200])

@@ -130,6 +130,20 @@ async def test_a_server_that_stops_goes_through_its_stages_in_order() -> None:
     assert echo.cleaned_up == 2
 
 
+async def test_calls_that_run_when_the_server_stops_may_finish_within_the_grace() -> None:
+    diary = Diary()
+    async with serving(diary) as (server, channel):
+        calling = asyncio.create_task(EchoStub(channel).send("Unary", echo_request("done", "wait"), timeout=LIMIT))
+        await asyncio.wait_for(server.servicer.entered.wait(), LIMIT)
+
+        async def release_later() -> None:
+            asyncio.get_running_loop().call_later(0.2, server.servicer.released.set)
+
+        diary.on_drain = release_later
+        await asyncio.wait_for(server.stop(), LIMIT)
+        assert await calling == ["done"]
+
+
 async def test_calls_that_outlast_the_grace_are_cut_before_the_service_closes() -> None:
     diary = Diary()
     async with serving(diary, stop_grace=0.1) as (server, channel):
@@ -145,7 +159,7 @@ async def test_calls_that_outlast_the_grace_are_cut_before_the_service_closes() 
 async def test_watchers_of_health_do_not_hold_up_the_stop() -> None:
     async with serving(Diary(), stop_grace=3600) as (server, channel):
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=LIMIT)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10 * LIMIT)
         assert (await watch.read()).status == SERVING
         await asyncio.wait_for(server.stop(), LIMIT)
 

@@ -10,7 +10,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.serving_echo import EchoRequest, Free, echo_request
+from tests.serving_echo import Chain, EchoRequest, Free, echo_request
 
 from meshwright.serving.rule_kinds import (
     Entries,
@@ -136,6 +136,11 @@ def test_everything_wrong_is_found_at_once_in_the_order_of_the_contract() -> Non
 def test_a_hostile_message_is_not_searched_to_its_end() -> None:
     message = echo_request(items=[{} for _ in range(100_000)])
     assert len(Validator().violations(message)) == 100
+
+
+def test_a_type_that_contains_itself_is_checked_all_the_way_down() -> None:
+    chain = ParseDict({"next": {"next": {}, "name": "a"}, "name": "b"}, Chain())
+    assert [violation.field for violation in Validator().violations(chain)] == ["next.next.name"]
 
 
 def test_a_type_without_rules_has_no_checks() -> None:

@@ -80,9 +80,9 @@ async def _serve_until(server: Server[Any], first: asyncio.Event, second: asynci
         impatient = asyncio.create_task(second.wait())
         await asyncio.wait({graceful, impatient}, return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()
-        if graceful.done():
-            await graceful
-        else:
+        if not graceful.done():
+            # Leaving the block cuts what is left.
             graceful.cancel()
-            await server.stop_now()
+        with contextlib.suppress(asyncio.CancelledError):
+            await graceful
     log.info("stopped")

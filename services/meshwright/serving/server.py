@@ -65,7 +65,10 @@ class Service(Generic[S]):
 
 
 class Server(Generic[S]):
-    """A running server, for as long as its `async with` block. Leaving the block stops it gracefully."""
+    """A running server, for as long as its `async with` block.
+
+    Leaving the block stops it gracefully, unless `stop` has begun before: then what it has not ended yet is cut.
+    """
 
     def __init__(
         self, service: Service[S], settings: ServerSettings, *, reflected_services: tuple[str, ...] = ()
@@ -121,7 +124,7 @@ class Server(Generic[S]):
         add_reflection(self._grpc, self._reflected)
         self.address: Address = bind(self._grpc, settings.listen)
         await self._grpc.start()
-        stack.push_async_callback(self._grpc.stop, None)
+        stack.push_async_callback(self._end_calls, 0.0)
         await self._health.report(readiness)
         reporting = asyncio.create_task(self._health.follow(readiness), name="health")
         stack.callback(reporting.cancel)
@@ -140,11 +143,6 @@ class Server(Generic[S]):
             except Exception:
                 log.exception("drain failed", service=self._service.name)
         await self._end_calls(self._settings.stop_grace)
-
-    async def stop_now(self) -> None:
-        """Cut every call at once."""
-        self._stopped = True
-        await self._end_calls(0)
 
     async def _end_calls(self, grace: float) -> None:
         refusing_new_calls = asyncio.create_task(self._grpc.stop(grace))

@@ -77,7 +77,7 @@ class Validator:
         else:
             if rule is not None:
                 yield field_checks.bound(field, _value_rule(field, rule), required)
-            if inner := self._inner(field):
+            if (inner := self._inner(field)) is not None:
                 yield field_checks.nested(field, inner)
 
     def _repeated_checks(self, field: FieldDescriptor, rule: FieldRule | None) -> Iterator[Check]:
@@ -88,18 +88,18 @@ class Validator:
         elif rule is not None:
             raise _misfit(field, rule)
         inner = self._inner(field)
-        if each is not None or inner:
+        if each is not None or inner is not None:
             yield field_checks.items(field, each, inner)
 
     def _map_checks(self, field: FieldDescriptor, values: FieldDescriptor, rule: FieldRule | None) -> Iterator[Check]:
         if rule is not None and not isinstance(rule, Entries):
             raise _misfit(field, rule)
         inner = self._inner(values)
-        if rule is not None or inner:
+        if rule is not None or inner is not None:
             yield field_checks.entries(field, rule, inner)
 
     def _inner(self, field: FieldDescriptor) -> list[Check] | None:
-        """The checks of the field's message type; None when there is nothing to look at."""
+        """The checks of the field's message type, still to be filled when it contains itself; None for nothing to check."""
         kind = field.message_type
         if kind is None or kind.full_name.startswith(FREE_FORM):
             return None
