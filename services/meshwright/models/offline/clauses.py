@@ -1,0 +1,86 @@
+"""A task's text, taken apart into clauses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PROTECTED = re.compile(
+    r"""(?P<url>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s<>"'`]+)"""
+    r"""|"(?P<q1>[^"\n]*)"|“(?P<q2>[^”\n]*)”|«(?P<q3>[^»\n]*)»|`(?P<q4>[^`\n]*)`|(?<![\w])'(?P<q5>[^'\n]+)'(?!\w)|‘(?P<q6>[^’\n]*)’"""
+)
+_MARK = re.compile("\ue000([uq])(\\d+)\ue001")
+URL = "\ue000u\\d+\ue001"
+"""In patterns: a protected URL."""
+QUOTED = "\ue000q\\d+\ue001"
+"""In patterns: a protected quotation."""
+
+_VERBS = (
+    "open|go to|goto|visit|navigate|browse|load|read|show|print|cat|display|list|ls|search|look|find|grep|write|save|create|put|"
+    "store|click|press|hit|tap|push|follow|type|enter|fill|set|submit|take|make|grab|capture|screenshot|compare|tell|say|report|"
+    "answer|give|get|fetch|extract|check|note|let me|what|what's|how|who|when|where|which|is|are|does|do|did|can|has|have|"
+    "summari[sz]e|sum up|add|log in|login|sign in|then|also|finally|next|after that|afterwards"
+)
+_SPLIT = re.compile(
+    rf"(?P<break>\s*[\n;]\s*|(?<=\S)(?<!\b\d)(?<!\b\d\d)[.!?]\s+|\s*,?\s*(?:and\s+)?(?:then|after that|afterwards|finally|next)\s*,?\s+(?=\S)"
+    rf"|\s*,?\s+and\s+(?:also\s+)?(?=(?:{_VERBS})\b)|\s*,\s*(?:also\s+)?(?=(?:{_VERBS})\b))",
+    re.IGNORECASE,
+)
+_ORDER = re.compile(r"\b(?:then|after that|afterwards|finally|next)\b", re.IGNORECASE)
+_OPENERS = re.compile(
+    r"^(?:(?:[-*•]|\(?\d+[.)])\s+|(?:please|first|firstly|secondly|thirdly|also|now|just|and|so|ok|okay|hi|hello|hey|finally|next|then|"
+    r"lastly)\b[,:]?\s*|(?:can|could|would|will) you(?: please)?\s+|i(?:'d| would) like you to\s+|i want you to\s+|"
+    r"(?:your task is|you should|help me)(?: to)?:?\s+)+",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One thing that was asked for. URLs and quotations in `masked` are marks; `plain` gives them back."""
+
+    masked: str
+    ordered: bool
+    """Whether the text says that it comes after what stands before it ("then")."""
+    protected: tuple[str, ...]
+
+    def plain(self, masked: str | None = None) -> str:
+        """A piece of the clause with its URLs and quotations as they were, the quotations without their marks."""
+        text = self.masked if masked is None else masked
+        return _MARK.sub(lambda mark: self.protected[int(mark[2])], text).strip()
+
+    def urls(self, masked: str | None = None) -> list[str]:
+        """The URLs in a piece of the clause."""
+        text = self.masked if masked is None else masked
+        return [self.protected[int(number)] for kind, number in _MARK.findall(text) if kind == "u"]
+
+
+def split_clauses(text: str) -> list[Clause]:
+    """The clauses of a task, in order."""
+    protected: list[str] = []
+    masked = _PROTECTED.sub(lambda match: _protect(match, protected), text)
+    pieces = _SPLIT.split(masked)
+    clauses: list[Clause] = []
+    ordered = False
+    for number, piece in enumerate(pieces):
+        if number % 2:
+            ordered = bool(_ORDER.search(piece))
+            continue
+        bare = _OPENERS.sub("", piece.strip()).strip(" ,")
+        bare = bare.rstrip(".!?") if not re.search(r"\w\.\w*$", bare) else bare
+        if bare:
+            said_first = bool(re.match(r"(?:then|finally|next|lastly)\b", piece.strip(), re.IGNORECASE))
+            clauses.append(Clause(bare, (ordered or said_first) and bool(clauses), tuple(protected)))
+    return clauses
+
+
+def _protect(match: re.Match[str], protected: list[str]) -> str:
+    kind = "u" if match["url"] is not None else "q"
+    text, rest = match[0], ""
+    if kind == "u":
+        text = re.sub(r"[.,;:!?)\]}]+$", "", match[0])
+        rest = match[0][len(text) :]
+    else:
+        text = next(group for group in match.groups() if group is not None)
+    protected.append(text)
+    return f"\ue000{kind}{len(protected) - 1}\ue001{rest}"
