@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from tests import grpc_web
-from tests.gateway_mesh import AGENT, GetAgent, running_mesh
+from tests.support import grpc_web
+from tests.support.gateway_mesh import AGENT, GetAgent, running_mesh
 
 from meshwright.gateway.envoy import GatewayError, validate_config
 from meshwright.gateway.render import write_files

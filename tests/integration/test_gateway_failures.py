@@ -11,8 +11,8 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from tests import grpc_web
-from tests.gateway_mesh import (
+from tests.support import grpc_web
+from tests.support.gateway_mesh import (
     AGENT,
     BROWSER,
     TOOLS,
@@ -113,25 +113,3 @@ async def test_a_service_that_dies_in_the_middle_ends_its_streams_and_the_next_c
                     with pytest.raises(aiohttp.ClientPayloadError):
                         await anext(messages)
             assert await unary(channel, GetAgent) == b"agent"
-
-
-async def test_a_service_may_be_restarted_under_load_without_another_status_than_unavailable(mesh: Mesh) -> None:
-    seen: set[grpc.StatusCode] = set()
-    stopped = asyncio.Event()
-
-    async def call() -> None:
-        while not stopped.is_set():
-            try:
-                await mesh.unary(GetAgent)
-            except grpc.aio.AioRpcError as error:
-                seen.add(error.code())
-                await asyncio.sleep(0.01)
-
-    callers = [asyncio.create_task(call()) for _ in range(8)]
-    for _ in range(3):
-        await mesh.agent.stop()
-        await mesh.agent.start()
-        await mesh.unary(GetAgent)
-    stopped.set()
-    await asyncio.gather(*callers)
-    assert seen <= {grpc.StatusCode.UNAVAILABLE}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
-from tests.gateway_mesh import (
+from tests.support.gateway_mesh import (
     AGENT,
     BROWSER,
     TOOLS,
@@ -25,14 +26,16 @@ from tests.gateway_mesh import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-    from tests.gateway_mesh import Mesh
+    from tests.support.gateway_mesh import Mesh
 
 
-@pytest.fixture
-async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
-    async with running_mesh(tmp_path) as mesh:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    async with running_mesh(tmp_path_factory.mktemp("mesh")) as mesh:
         yield mesh
 
 
@@ -92,10 +95,11 @@ async def test_a_deadline_in_the_middle_of_a_stream_is_told_as_such(mesh: Mesh) 
 
 
 async def test_cancelling_a_watch_cancels_it_at_the_service(mesh: Mesh) -> None:
+    before = mesh.agent.cancelled
     watch = mesh.watch()
     assert await watch.read() == b"0"
     watch.cancel()
-    await eventually(lambda: mesh.agent.cancelled == 1)
+    await eventually(lambda: mesh.agent.cancelled == before + 1)
 
 
 async def test_a_large_message_passes(mesh: Mesh) -> None:
@@ -145,6 +149,8 @@ async def test_cancelling_many_calls_does_not_cost_the_connection_and_its_other_
     mesh.agent.tick.set()
     async with asyncio.timeout(5):
         assert await kept.read() == b"1"
+    kept.cancel()
+    await eventually(lambda: mesh.agent.waiting == 0)
 
 
 async def test_readers_that_stall_do_not_stop_the_others(mesh: Mesh) -> None:

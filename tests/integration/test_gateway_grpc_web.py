@@ -6,21 +6,33 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests import grpc_web
-from tests.gateway_mesh import AGENT, BROWSER, TOOLS, CreateSession, GetAgent, WatchSession, eventually, running_mesh
+import pytest_asyncio
+from tests.support import grpc_web
+from tests.support.gateway_mesh import (
+    AGENT,
+    BROWSER,
+    TOOLS,
+    CreateSession,
+    GetAgent,
+    WatchSession,
+    eventually,
+    running_mesh,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-    from tests.gateway_mesh import Mesh
+    from tests.support.gateway_mesh import Mesh
 
 OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED = 0, 4, 8, 12
 
 
-@pytest.fixture
-async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
-    async with running_mesh(tmp_path) as mesh:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    async with running_mesh(tmp_path_factory.mktemp("mesh")) as mesh:
         yield mesh
 
 
@@ -47,12 +59,15 @@ async def test_messages_of_a_server_stream_come_as_they_are_sent(mesh: Mesh) -> 
         for expected in (b"0", b"1", b"2"):
             assert await anext(messages) == expected
             mesh.agent.tick.set()
+    await eventually(lambda: mesh.agent.waiting == 0)
+    mesh.agent.tick.clear()
 
 
 async def test_closing_the_answer_cancels_the_stream_at_the_service(mesh: Mesh) -> None:
+    before = mesh.agent.cancelled
     async with grpc_web.start(mesh.http, mesh.gateway.address, WatchSession) as watch:
         assert await anext(aiter(watch)) == b"0"
-    await eventually(lambda: mesh.agent.cancelled == 1)
+    await eventually(lambda: mesh.agent.cancelled == before + 1)
 
 
 async def test_a_stream_without_deadline_outlives_two_quiet_seconds(mesh: Mesh) -> None:
@@ -96,6 +111,7 @@ async def test_a_message_of_10_mb_is_refused_by_the_service_with_its_own_status(
 
 
 async def test_good_calls_are_counted_as_good_although_their_status_is_in_the_body(mesh: Mesh) -> None:
-    await grpc_web.call(mesh.http, mesh.gateway.address, GetAgent)
     name = "cluster.agent.grpc.meshwright.v1.AgentService.GetAgent.success"
-    assert await mesh.gateway.admin.stats(name) == {name: 1}
+    before = await mesh.gateway.admin.stats(name)
+    await grpc_web.call(mesh.http, mesh.gateway.address, GetAgent)
+    assert await mesh.gateway.admin.stats(name) == {name: before[name] + 1}

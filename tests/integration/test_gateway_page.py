@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from tests.gateway_mesh import GetAgent, running_mesh
+import pytest_asyncio
+from tests.support.gateway_mesh import GetAgent, running_mesh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-    from tests.gateway_mesh import Mesh
+    from tests.support.gateway_mesh import Mesh
 
 
-@pytest.fixture
-async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
-    async with running_mesh(tmp_path) as mesh:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    async with running_mesh(tmp_path_factory.mktemp("mesh")) as mesh:
         yield mesh
 
 
@@ -94,5 +97,8 @@ async def test_healthz_tells_whether_the_agent_service_can_be_reached(mesh: Mesh
 
 async def test_a_site_that_is_down_is_a_quick_503(mesh: Mesh) -> None:
     await mesh.site.stop()
-    async with mesh.http.get(mesh.url, timeout=aiohttp.ClientTimeout(total=3)) as response:
-        assert response.status == 503
+    try:
+        async with mesh.http.get(mesh.url, timeout=aiohttp.ClientTimeout(total=3)) as response:
+            assert response.status == 503
+    finally:
+        await mesh.site.start()

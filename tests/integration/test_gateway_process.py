@@ -15,8 +15,8 @@ import aiohttp
 import grpc
 import psutil
 import pytest
-from tests import grpc_web
-from tests.gateway_mesh import GetAgent, WatchSession, eventually, running_mesh, unary, upstream_settings, watch
+from tests.support import grpc_web
+from tests.support.gateway_mesh import GetAgent, WatchSession, eventually, running_mesh, unary, upstream_settings, watch
 
 from meshwright.gateway.envoy import GatewayError
 from meshwright.gateway.gateway import Gateway

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.gateway_mesh import GetAgent, running_mesh
+from tests.support.gateway_mesh import GetAgent, running_mesh
 
 from meshwright.gateway.render import render_routes
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
@@ -14,7 +14,7 @@ from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.gateway_mesh import Mesh
+    from tests.support.gateway_mesh import Mesh
 
 # The tools cluster stands in for a canary of the agent's.
 ALL_TO_CANARY = {**ONE_TARGET_EACH, "agent": (Target("agent", 0), Target("tools", 100))}
