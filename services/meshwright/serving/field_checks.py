@@ -112,18 +112,13 @@ def one_of(oneof: OneofDescriptor) -> Check:
 
 
 def item_count(field: FieldDescriptor, rule: Items) -> Check:
-    """The number of items is in the rule's bounds and, where it says so, no item is there twice."""
+    """There are not more items than the rule allows."""
     name = field.name
 
     def check(message: Any, prefix: str, found: list[Violation]) -> None:
-        values = getattr(message, name)
-        count = len(values)
+        count = len(getattr(message, name))
         if count > rule.high:
             found.append(Violation(prefix + name, f"must have at most {rule.high} items and has {count}"))
-        elif 0 < count < rule.low:
-            found.append(Violation(prefix + name, f"must have at least {rule.low} items and has {count}"))
-        elif rule.unique and len(set(values)) < count:
-            found.append(Violation(prefix + name, "must not have an item twice"))
 
     return check
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from grpc_health.v1 import health, health_pb2
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import grpc
+
+log = structlog.get_logger(__name__)
 
 HEALTH_SERVICE = health.SERVICE_NAME
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -23,6 +26,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._waiting_for = ""
+        self._neighbours: dict[str, bool] = {}
         self._change = asyncio.Event()
 
     @property
@@ -48,8 +52,22 @@ class Readiness:
         """Set at the next change; every change has an event of its own."""
         return self._change
 
+    @property
+    def neighbours(self) -> dict[str, bool]:
+        """Services of other servers for which this one answers, and whether they serve."""
+        return dict(self._neighbours)
+
+    def report_neighbour(self, service: str, serving: bool) -> None:
+        """Answer for a service of another server: the gateway sends all questions of health to one of the mesh."""
+        if self._neighbours.get(service) != serving:
+            self._neighbours[service] = serving
+            self._changed()
+
     def _set(self, waiting_for: str) -> None:
         self._waiting_for = waiting_for
+        self._changed()
+
+    def _changed(self) -> None:
         change, self._change = self._change, asyncio.Event()
         change.set()
 
@@ -69,6 +87,8 @@ class Health:
     async def report(self, readiness: Readiness) -> None:
         """Report what the service says of itself now."""
         await self._set(SERVING if readiness.ready else NOT_SERVING)
+        for service, serving in readiness.neighbours.items():
+            await self._servicer.set(service, SERVING if serving else NOT_SERVING)
 
     async def follow(self, readiness: Readiness) -> None:
         """Report what the service says of itself, for ever."""
@@ -76,6 +96,7 @@ class Health:
             change = readiness.change
             await self.report(readiness)
             await change.wait()
+            log.info("ready" if readiness.ready else "not ready", waiting_for=readiness.waiting_for or None)
 
     async def shut_down(self) -> None:
         """Report NOT_SERVING from now on, whatever happens."""

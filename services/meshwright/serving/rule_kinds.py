@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
@@ -41,27 +40,6 @@ class Text:
         if self.pattern and not self._matches.fullmatch(value):
             return f"must be {self.what or 'a text that matches ' + self.pattern}"
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class Url:
-    """An absolute URL of one of the schemes, with a host."""
-
-    schemes: tuple[str, ...] = ("http", "https")
-    max_chars: int = 8192
-
-    def check(self, value: str) -> str | None:
-        """See Rule."""
-        if len(value) > self.max_chars:
-            return f"must have at most {self.max_chars} characters and has {len(value)}"
-        try:
-            parts = urlsplit(value)
-            fine = parts.scheme in self.schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            fine = False
-        return (
-            None if fine else f"must be an absolute URL that begins with {' or '.join(f'{s}://' for s in self.schemes)}"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +90,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A repeated field with `low` to `high` items, each of which fits `each`."""
+    """A repeated field with at most `high` items, each of which fits `each`."""
 
     high: int
-    low: int = 0
     each: Rule | Known | None = None
-    unique: bool = False
 
 
 @dataclass(frozen=True, slots=True)
