@@ -12,6 +12,7 @@ from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.models import Models
+from meshwright.agent.neighbours import follow_health
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
@@ -30,8 +31,6 @@ from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-
-    import grpc
 
     from meshwright.agent.settings import AgentSettings
     from meshwright.serving.health import Readiness
@@ -72,10 +71,10 @@ class AgentServicer(AgentServiceServicer):
 
     async def WatchSession(self, request: pb.WatchSessionRequest, context: Context) -> AsyncGenerator[Serialised, None]:
         session = await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
-        if request.until_run_id:
-            await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.until_run_id)
         watcher = Watcher(self._store, session, after_sequence=request.after_sequence, wanted=request.filter)
-        watcher.until_run_id = request.until_run_id
+        if request.until_run_id:
+            run = await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.until_run_id)
+            watcher.watch_until(run)
         async for frame in self._frames(watcher):
             yield frame
 
@@ -154,7 +153,8 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             store = await SqliteStore.open(settings.store_path)
         except StoreInUseError as error:
             raise StartupError(str(error)) from error
-        channel: grpc.aio.Channel = open_channel(settings.tools_address)
+        channel = open_channel(settings.tools_address)
+        browser = open_channel(settings.browser_address)
         models = Models(settings)
         toolbox = Toolbox(ToolServiceStub(channel), store, settings.idle_browser)
         parts = Parts(store, models, toolbox, settings.demo_site, settings.history_budget)
@@ -169,6 +169,8 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         background = [
             asyncio.create_task(dispatcher.run(), name="dispatcher"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
+            asyncio.create_task(follow_health("meshwright.v1.ToolService", channel, readiness)),
+            asyncio.create_task(follow_health("meshwright.v1.BrowserService", browser, readiness)),
         ]
         try:
             yield servicer
@@ -179,6 +181,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             await toolbox.close()
             await models.close()
             await channel.close()
+            await browser.close()
             await store.close()
 
     async def drain(servicer: AgentServicer) -> None:

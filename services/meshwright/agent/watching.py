@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from meshwright.store.interface import Store
     from meshwright.store.stored_event import StoredEvent
+    from meshwright.v1.run_pb2 import Run
     from meshwright.v1.session_pb2 import Session
 
 HEARTBEAT_SECONDS = 15.0
@@ -59,7 +60,7 @@ class Watcher:
                 metadata={"after_sequence": after_sequence, "last_sequence": session.last_sequence},
             )
         self.cursor = after_sequence
-        self.until_run_id = ""
+        self._until_run_id = ""
         self._store = store
         self._session = session
         self._selected = Selection(wanted)
@@ -69,6 +70,12 @@ class Watcher:
         self._finished = False
         self._grace: float | None = None
         self._sent_at = asyncio.get_running_loop().time()
+
+    def watch_until(self, run: Run) -> None:
+        """End in good order after the run's terminal event, or once all is sent when that lies before the cursor."""
+        self._until_run_id = run.run_id
+        if 0 < run.finish_sequence <= self.cursor:
+            self.finish()
 
     def send_receipt(self, receipt: Receipt) -> None:
         """Send the receipt of a command between the events."""
@@ -147,8 +154,8 @@ class Watcher:
                     frame, size = [], 0
                 frame.append(event.frame)
                 size += len(event.frame)
-            if event.kind == EventKind.EVENT_KIND_RUN_FINISHED and event.run_id == self.until_run_id:
-                self._finished = True
+            if event.kind == EventKind.EVENT_KIND_RUN_FINISHED and event.run_id == self._until_run_id:
+                self.finish()
                 break
         if frame:
             yield b"".join(frame)

@@ -86,6 +86,7 @@ class Worker:
             log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)
         finally:
             self._loop.cancel()
+            await asyncio.wait([self._loop], timeout=ENDING_SECONDS)
             self._parts.toolbox.rest(self._run.session_id)
 
     async def _ended(self) -> Ending | None:
