@@ -128,8 +128,7 @@ class HeldLeases:
             held.lease.end()
 
     async def _acquire(self, terms: Terms, ttl: float) -> HeldLease:
-        lease = Lease(self._pool, self._settings, terms)
-        await lease.begin()
+        lease = await Lease.begin(self._pool, self._settings, terms)
         held = self._leases[lease.lease_id] = HeldLease(lease, ttl)
         lease.on_end(lambda: self._ended(held))
         return held

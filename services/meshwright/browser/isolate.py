@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from playwright.async_api import Error as PlaywrightError
 
+from meshwright.browser.page_events import PageEvents
+from meshwright.browser.tabs import Tabs
 from meshwright.serving.errors import MeshError
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, CDPSession, Page, ViewportSize
+    from collections.abc import Callable
+
+    from playwright.async_api import BrowserContext, ViewportSize
 
     from meshwright.browser.process import BrowserProcess
 
@@ -29,9 +33,12 @@ class Isolate:
 
     process: BrowserProcess
     context: BrowserContext
-    page: Page
-    cdp: CDPSession
-    """DevTools session of the page."""
+    tabs: Tabs
+    """Its tabs: one, which is blank."""
+    events: PageEvents
+    """What happens in the tabs."""
+    on_lost: Callable[[], None] = lambda: None
+    """Called when its browser has gone while it is leased."""
     made: float = field(default_factory=time.monotonic)
     """When, on the clock of `time.monotonic`."""
 
@@ -48,13 +55,16 @@ class Isolate:
                 # Every wait here has a deadline of ours.
                 context.set_default_timeout(0)
                 page = await context.new_page()
-                cdp = await context.new_cdp_session(page)
+                tabs = Tabs()
+                tabs.add(page, await context.new_cdp_session(page))
+                events = PageEvents(tabs)
+                events.attach(context)
         except BaseException:
             process.isolates -= 1
             if context is not None:
                 await asyncio.shield(_close(process, context))
             raise
-        return cls(process, context, page, cdp)
+        return cls(process, context, tabs, events)
 
     async def set_storage_state(self, state: dict[str, Any], path: str) -> None:
         """Put cookies and storage into the context. Raises INVALID_FIELDS for `path` when the browser does not take them."""

@@ -12,9 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from meshwright.browser import failures
 from meshwright.browser.actions.catalogue import ACTIONS
 from meshwright.browser.job import Job
-from meshwright.browser.page_events import PageEvents
 from meshwright.browser.perform import perform
-from meshwright.browser.tabs import Tabs
 from meshwright.serving.errors import MeshError, Quota
 from meshwright.v1 import browser_pb2
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -36,53 +34,51 @@ MAX_PENDING = 256
 class Lease:
     """Runs commands on an isolate until it ends. Commands on one tab run in the order in which they were submitted."""
 
-    def __init__(self, pool: Pool, settings: BrowserSettings, terms: Terms) -> None:
+    def __init__(self, pool: Pool, settings: BrowserSettings, terms: Terms, grant: Grant) -> None:
         self.lease_id = f"lea_{uuid4().hex}"
         self.settings = settings
         self.terms = terms
+        self.isolate = grant.isolate
+        self.tabs = grant.isolate.tabs
+        self.events = grant.isolate.events
         self.failure: MeshError | None = None
         """Why it ended against its holder's will."""
         self.ended = False
         self.control = browser_pb2.Control(holder=browser_pb2.CONTROL_HOLDER_AGENT, epoch=1)
-        self.tabs = Tabs(terms.max_tabs)
-        self.events = PageEvents(self.tabs)
         self._pool = pool
-        self._grant: Grant | None = None
+        self._grant = grant
         self._since = self._used = time.monotonic()
         self._pending: set[asyncio.Task[browser_pb2.BrowserResult]] = set()
-        self._timer: asyncio.TimerHandle | None = None
         self._on_end: list[Callable[[], None]] = []
-
-    async def begin(self) -> None:
-        """Get an isolate. Raises NO_BROWSER_AVAILABLE or BROWSER_CRASHED."""
-        self._grant = grant = await self._pool.acquire(self.terms.wait, self._crashed)
-        self._since = self._used = time.monotonic()
-        try:
-            self.tabs.add(grant.isolate.page, grant.isolate.cdp)
-            self.events.attach(grant.isolate.context)
-            await self._prepare(grant)
-        except BaseException:
-            self.end()
-            raise
-        if grant.isolate.process.is_gone:
-            self._crashed()
-        if self.failure is not None:
-            raise self.failure
+        self._timer: asyncio.TimerHandle | None = None
+        self.tabs.limit = terms.max_tabs
+        grant.isolate.on_lost = self._crashed
         self._watch_time()
 
-    async def _prepare(self, grant: Grant) -> None:
+    @classmethod
+    async def begin(cls, pool: Pool, settings: BrowserSettings, terms: Terms) -> Lease:
+        """A new lease, as soon as there is an isolate for it. Raises NO_BROWSER_AVAILABLE or BROWSER_CRASHED."""
+        lease = cls(pool, settings, terms, await pool.acquire(terms.wait))
+        try:
+            await lease._make_fit()
+            if lease.isolate.process.is_gone:
+                lease._crashed()
+            if lease.failure is not None:
+                raise lease.failure
+        except BaseException:
+            lease.end()
+            raise
+        return lease
+
+    async def _make_fit(self) -> None:
         """Late changes to what was made ahead of time."""
         settings, terms = self.settings, self.terms
         if (terms.width, terms.height) != (settings.browser_width, settings.browser_height):
-            await grant.isolate.page.set_viewport_size({"width": terms.width, "height": terms.height})
+            page = self.tabs.current.page
+            assert page is not None
+            await page.set_viewport_size({"width": terms.width, "height": terms.height})
         if terms.storage_state is not None:
-            await grant.isolate.set_storage_state(terms.storage_state, terms.storage_state_path)
-
-    @property
-    def grant(self) -> Grant:
-        """What the pool lent."""
-        assert self._grant is not None
-        return self._grant
+            await self.isolate.set_storage_state(terms.storage_state, terms.storage_state_path)
 
     @property
     def is_busy(self) -> bool:
@@ -91,19 +87,19 @@ class Lease:
 
     def describe(self) -> browser_pb2.Lease:
         """The lease as its holder sees it."""
-        process = self.grant.isolate.process
+        process = self.isolate.process
         lease = browser_pb2.Lease(
             lease_id=self.lease_id,
             tab_id=self.tabs.current.tab_id,
             viewport=browser_pb2.Viewport(width=self.terms.width, height=self.terms.height),
             profile=self.terms.profile,
-            warm=self.grant.warm,
+            warm=self._grant.warm,
             expire_time=Timestamp(),
             sandboxed=process.sandboxed,
             browser_version=process.version,
             control=self.control,
         )
-        lease.wait_duration.FromNanoseconds(round(self.grant.waited * 1e9))
+        lease.wait_duration.FromNanoseconds(round(self._grant.waited * 1e9))
         ends_in = self._since + self.terms.max_duration - time.monotonic()
         lease.expire_time.FromNanoseconds(time.time_ns() + round(ends_in * 1e9))
         return lease
@@ -152,8 +148,7 @@ class Lease:
         self.events.detach()
         for task in self._pending:
             task.cancel()
-        if self._grant is not None:
-            self._pool.release(self._grant.isolate, time.monotonic() - self._since)
+        self._pool.release(self.isolate, time.monotonic() - self._since)
         for callback in self._on_end:
             callback()
 

@@ -18,7 +18,7 @@ from meshwright.browser.isolate import Isolate
 from meshwright.browser.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from playwright.async_api import ViewportSize
 
@@ -55,7 +55,7 @@ class Pool:
         self._settings = settings
         self._fleet = fleet
         self._warm: deque[Isolate] = deque()
-        self._leased: dict[Isolate, Callable[[], None]] = {}
+        self._leased: set[Isolate] = set()
         self._queue = WaitQueue(settings.browser_queue)
         self._making = 0
         self._running_commands = 0
@@ -109,17 +109,17 @@ class Pool:
         """The browser processes."""
         return self._fleet
 
-    async def acquire(self, wait: float, lost: Callable[[], None]) -> Grant:
-        """Lend an isolate, waiting for it at most `wait` seconds; `lost` is called when its browser crashes.
+    async def acquire(self, wait: float) -> Grant:
+        """Lend an isolate, waiting for it at most `wait` seconds.
 
         Raises MeshError NO_BROWSER_AVAILABLE.
         """
         if not self._queue and (isolate := self._pop()):
-            self._leased[isolate] = lost
+            self._leased.add(isolate)
             return self._granted(isolate, warm=True, waited=0.0)
         if self._queue.is_full:
             raise self._none_available()
-        waiter = self._queue.join(lost)
+        waiter = self._queue.join()
         self._work.set()
         try:
             async with asyncio.timeout(wait):
@@ -135,8 +135,7 @@ class Pool:
 
     def release(self, isolate: Isolate, held: float) -> None:
         """Take back an isolate that was held for `held` seconds. Returns at once; it is thrown away in the background."""
-        if self._leased.pop(isolate, None) is None:
-            return
+        self._leased.discard(isolate)
         self._typical_lease += SMOOTHING * (held - self._typical_lease)
         self._discard(isolate)
         self._serve()
@@ -169,11 +168,11 @@ class Pool:
         """Hand what stands ready to those who wait."""
         while self._queue and (isolate := self._pop()):
             waiter = self._queue.next()
-            self._leased[isolate] = waiter.lost
+            self._leased.add(isolate)
             waiter.granted.set_result(isolate)
 
     def _take_back_unused(self, isolate: Isolate) -> None:
-        del self._leased[isolate]
+        self._leased.discard(isolate)
         if not isolate.process.is_gone:
             self._warm.appendleft(isolate)
         self._serve()
@@ -243,9 +242,9 @@ class Pool:
     def _lost(self, process: BrowserProcess) -> None:
         """A browser has gone: so has everything in it."""
         self._warm = deque(isolate for isolate in self._warm if isolate.process is not process)
-        for isolate, lost in list(self._leased.items()):
+        for isolate in tuple(self._leased):
             if isolate.process is process:
-                lost()
+                isolate.on_lost()
         self._work.set()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

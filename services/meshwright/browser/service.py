@@ -128,9 +128,7 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
             raise failures.stream_protocol("start") from None
         if first is None or first.WhichOneof("command") != "start":
             raise failures.stream_protocol("start")
-        lease = Lease(self._pool, self._settings, Terms.of(first.start, self._settings, path="start"))
-        await lease.begin()
-        return lease
+        return await Lease.begin(self._pool, self._settings, Terms.of(first.start, self._settings, path="start"))
 
 
 def _not_built(method: str) -> MeshError:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Tabs:
     """Tabs by id, in the order in which they were opened, and the one that was used last."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
+        self.limit = 1
+        """Tabs at most."""
         self._tabs: dict[str, Tab] = {}
         self._opened = 0
         self._used: list[Tab] = []
@@ -33,7 +34,7 @@ class Tabs:
     @property
     def is_full(self) -> bool:
         """No other tab may be opened."""
-        return len(self._tabs) >= self._limit
+        return len(self._tabs) >= self.limit
 
     @property
     def current(self) -> Tab:
@@ -70,8 +71,8 @@ class Tabs:
         if self.is_full:
             raise MeshError(
                 reasons.ERROR_REASON_QUOTA_EXCEEDED,
-                f"The lease has {self._limit} tabs, which is its limit.",
-                quota=Quota("tabs", self._limit, ""),
+                f"The lease has {self.limit} tabs, which is its limit.",
+                quota=Quota("tabs", self.limit, ""),
             )
         return self.add()
 

@@ -8,16 +8,13 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from meshwright.browser.isolate import Isolate
 
 
 class Waiter:
-    """One caller in the queue; `lost` is what it wants to be called when its browser crashes."""
+    """One caller in the queue."""
 
-    def __init__(self, lost: Callable[[], None]) -> None:
-        self.lost = lost
+    def __init__(self) -> None:
         self.since = time.monotonic()
         self.granted: asyncio.Future[Isolate] = asyncio.get_running_loop().create_future()
 
@@ -37,9 +34,9 @@ class WaitQueue:
         """Nobody else may wait."""
         return len(self._waiters) >= self._limit
 
-    def join(self, lost: Callable[[], None]) -> Waiter:
+    def join(self) -> Waiter:
         """Queue up at the end."""
-        waiter = Waiter(lost)
+        waiter = Waiter()
         self._waiters.append(waiter)
         return waiter
 

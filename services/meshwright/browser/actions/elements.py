@@ -9,6 +9,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from meshwright.browser import failures
+from meshwright.browser.settling import settling
 from meshwright.v1 import browser_pb2
 
 if TYPE_CHECKING:
@@ -70,16 +71,14 @@ async def resolve(job: Job, ref: str, snapshot_id: str = "") -> Locator:
 async def click(job: Job, request: browser_pb2.Click) -> None:
     """Click an element."""
     locator = await find(job, request.element)
-    await act(
-        job,
-        request.element.ref,
-        locator.click(
-            button=BUTTONS[request.button],
-            click_count=request.count or 1,
-            modifiers=cast("Any", list(request.modifiers)),
-            timeout=job.patience(),
-        ),
+    clicking = locator.click(
+        button=BUTTONS[request.button],
+        click_count=request.count or 1,
+        modifiers=cast("Any", list(request.modifiers)),
+        timeout=job.patience(),
     )
+    async with settling(job.page):
+        await act(job, request.element.ref, clicking)
 
 
 async def hover(job: Job, request: browser_pb2.Hover) -> None:
@@ -98,7 +97,8 @@ async def type_text(job: Job, request: browser_pb2.Type) -> None:
     else:
         await act(job, ref, locator.fill(request.text, timeout=job.patience()))
     if request.submit:
-        await act(job, ref, locator.press("Enter", timeout=job.patience()))
+        async with settling(job.page):
+            await act(job, ref, locator.press("Enter", timeout=job.patience()))
 
 
 CARET_TO_END = """element => {
@@ -114,12 +114,13 @@ CARET_TO_END = """element => {
 
 async def press(job: Job, request: browser_pb2.Press) -> None:
     """Press a key, in an element or where the focus is."""
+    locator = await find(job, request.element) if request.HasField("element") else None
     try:
-        if request.HasField("element"):
-            locator = await find(job, request.element)
-            await act(job, request.element.ref, locator.press(request.key, timeout=job.patience()))
-        else:
-            await job.page.keyboard.press(request.key)
+        async with settling(job.page):
+            if locator is None:
+                await job.page.keyboard.press(request.key)
+            else:
+                await act(job, request.element.ref, locator.press(request.key, timeout=job.patience()))
     except PlaywrightError as error:
         if "Unknown key" in error.message:
             raise failures.unknown_key(request.key) from None
@@ -129,7 +130,8 @@ async def press(job: Job, request: browser_pb2.Press) -> None:
 async def select(job: Job, request: browser_pb2.Select) -> None:
     """Choose options of a list by value or label."""
     locator = await find(job, request.element)
-    await act(job, request.element.ref, locator.select_option(list(request.values), timeout=job.patience()))
+    async with settling(job.page):
+        await act(job, request.element.ref, locator.select_option(list(request.values), timeout=job.patience()))
 
 
 async def scroll(job: Job, request: browser_pb2.Scroll) -> None:

@@ -58,7 +58,7 @@ async def open_tab(job: Job, request: browser_pb2.OpenTab) -> BrowserResult | No
     try:
         if request.url:
             checked(request.url)
-        page = await lease.grant.isolate.context.new_page()
+        page = await lease.isolate.context.new_page()
         lease.events.attach_page(tab, page)
         if (lease.terms.width, lease.terms.height) != (job.settings.browser_width, job.settings.browser_height):
             await page.set_viewport_size({"width": lease.terms.width, "height": lease.terms.height})

@@ -23,11 +23,10 @@ DEFAULT_SNAPSHOT_BYTES = 24_576
 
 async def snapshot(job: Job, request: browser_pb2.Snapshot) -> BrowserResult:
     """Read the page, or the part of it under a ref, as ARIA text with refs."""
-    if request.ref:
-        text = await (await resolve(job, request.ref)).aria_snapshot(mode="ai", timeout=0)
-    else:
-        text = await job.page.aria_snapshot(mode="ai", timeout=0)
-    fitted = fit(text, request.max_bytes or DEFAULT_SNAPSHOT_BYTES)
+    part = await resolve(job, request.ref) if request.ref else job.page
+    text = await part.aria_snapshot(mode="ai", boxes=True, timeout=0)
+    terms = job.lease.terms
+    fitted = fit(text, request.max_bytes or DEFAULT_SNAPSHOT_BYTES, terms.width, terms.height)
     return BrowserResult(
         snapshot=PageSnapshot(
             snapshot_id=job.tab.next_snapshot(),
@@ -59,5 +58,5 @@ async def evaluate(job: Job, request: browser_pb2.Evaluate) -> BrowserResult:
 
 async def get_storage_state(job: Job, _request: browser_pb2.GetStorageState) -> BrowserResult:
     """Read cookies and storage."""
-    state = await job.lease.grant.isolate.context.storage_state()
+    state = await job.lease.isolate.context.storage_state()
     return BrowserResult(storage_state=json.dumps(state, separators=(",", ":")).encode())
