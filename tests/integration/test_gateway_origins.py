@@ -74,6 +74,12 @@ async def test_a_request_that_browsers_send_without_asking_never_reaches_a_servi
         assert response.status == 415
 
 
+async def test_no_websocket_is_opened_for_which_browsers_ask_nobody(mesh: Mesh) -> None:
+    headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    async with mesh.http.get(mesh.url, headers=headers) as response:
+        assert response.status == 403
+
+
 async def test_a_foreign_page_cannot_post_to_the_site_either(mesh: Mesh) -> None:
     async with mesh.http.post(f"{mesh.url}/demo/cart", headers={"origin": "http://attacker.example"}) as response:
         assert response.status == 403

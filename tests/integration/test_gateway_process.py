@@ -122,7 +122,7 @@ async def test_an_envoy_that_dies_ends_the_process_with_an_error(tmp_path: Path)
     assert "Envoy ended by itself with exit code -9" in said
 
 
-async def test_open_streams_get_time_to_end_and_new_connections_are_refused(tmp_path: Path) -> None:
+async def test_open_streams_get_time_to_end_while_health_tells_that_it_stops(tmp_path: Path) -> None:
     async with (
         running_mesh(tmp_path) as mesh,
         serving(tmp_path, MESHWRIGHT_GATEWAY_DRAIN_SECONDS="10") as gateway,

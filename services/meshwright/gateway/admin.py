@@ -58,7 +58,7 @@ class Admin:
         return dump
 
     async def start_draining(self) -> None:
-        """Fail /healthz, take no more connections and ask clients to go elsewhere; what is open goes on."""
+        """Fail /healthz and ask clients to go elsewhere. What is open goes on, and who still comes is served."""
         await self._request("POST", "/healthcheck/fail")
         await self._request("POST", "/drain_listeners?graceful&skip_exit")
 

@@ -45,6 +45,7 @@ async def start_envoy(bootstrap: Path, *, workers: int, drain_seconds: float) ->
         *("--concurrency", str(workers)),
         *("--drain-time-s", str(max(1, round(drain_seconds)))),
         *("--drain-strategy", "immediate"),
+        *("--file-flush-interval-msec", "1000"),
         *("--log-level", "warning"),
         *("--log-format", LOG_FORMAT),
         "--disable-hot-restart",

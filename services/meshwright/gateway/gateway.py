@@ -85,7 +85,7 @@ class Gateway:
         raise GatewayError(f"Envoy ended by itself with exit code {code}{self._complaint()}")
 
     async def drain(self) -> None:
-        """Take no new connections and wait until nothing is open, at most `gateway_drain_seconds`."""
+        """Fail /healthz, ask clients to leave and wait until nothing is open, at most `gateway_drain_seconds`."""
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(self._settings.gateway_drain_seconds):
                 await self.admin.start_draining()
