@@ -1,0 +1,78 @@
+"""An agent process that is killed in the middle of a run: the next one closes what was left open and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.model_script import Hang, Say
+from tests.model_server import ModelServer
+
+from meshwright.serving.address import Address
+from meshwright.serving.channel import open_channel
+from meshwright.v1 import agent_service_pb2 as pb
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
+from meshwright.v1.event_pb2 import Event
+from meshwright.v1.run_pb2 import RunOutcome, RunSpec
+
+PATIENCE = 30.0
+
+
+async def agent_process(folder: Path, model_base_url: str) -> asyncio.subprocess.Process:
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "MESHWRIGHT_LISTEN": f"unix:{folder / 'agent.sock'}",
+        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
+        "MESHWRIGHT_DATA_DIR": str(folder),
+        "MESHWRIGHT_MODEL": "openai:scripted",
+        "MESHWRIGHT_OPENAI_BASE_URL": model_base_url,
+    }
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.agent_process", env=environment)
+
+
+async def read_until(stub: AgentServiceStub, session_id: str, kind: str) -> list[Event]:
+    """The session's events up to the first of a kind."""
+    watch = stub.WatchSession(pb.WatchSessionRequest(session_id=session_id), wait_for_ready=True)
+    seen: list[Event] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for response in watch:
+                for event in response.events:
+                    seen.append(event)
+                    if event.WhichOneof("kind") == kind:
+                        return seen
+    finally:
+        watch.cancel()
+    raise AssertionError(f"the stream ended without {kind}")
+
+
+async def test_a_run_survives_the_kill_of_its_process(tmp_path: Path) -> None:
+    async with ModelServer([Say("Half of it"), Hang()]) as model:
+        first = await agent_process(tmp_path, model.base_url)
+        async with open_channel(Address.parse(f"unix:{tmp_path / 'agent.sock'}")) as channel:
+            stub = AgentServiceStub(channel)
+            created = await stub.CreateSession(pb.CreateSessionRequest(), wait_for_ready=True, timeout=PATIENCE)
+            session_id = created.session.session_id
+            await stub.StartRun(pb.StartRunRequest(session_id=session_id, spec=RunSpec(task="talk")))
+            before = await read_until(stub, session_id, "text_delta")
+            first.send_signal(signal.SIGKILL)
+            await first.wait()
+        model.script = Say("All of it.")
+        second = await agent_process(tmp_path, model.base_url)
+        try:
+            async with open_channel(Address.parse(f"unix:{tmp_path / 'agent.sock'}")) as channel:
+                events = await read_until(AgentServiceStub(channel), session_id, "run_finished")
+        finally:
+            second.terminate()
+            await second.wait()
+    assert events[: len(before)] == before
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert [event.run_started.attempt for event in events if event.HasField("run_started")] == [1, 2]
+    said = [(event.message.text, event.message.partial) for event in events if event.message.step]
+    assert said[0][1]
+    assert "Half of it".startswith(said[0][0])
+    assert said[1] == ("All of it.", False)
+    assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
