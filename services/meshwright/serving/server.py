@@ -40,7 +40,10 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     # Clients ping every 30 s, also without calls; equal values on both sides would strike by jitter.
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    # A crowd that comes back at once waits to be accepted; beyond the default of 1,000 gRPC cancels calls at random.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
 
 DRAIN_HOOK_SECONDS = 10.0
