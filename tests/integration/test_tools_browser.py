@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.tool_stream import ToolClient, structured, tool_server
+from tests.support.web_pages import WebPages, web_pages
 
 from meshwright.browser.service import browser_service
 from meshwright.browser.settings import BrowserSettings
 from meshwright.serving.server import Server
 from meshwright.v1 import tool_pb2
-from tests.support.tool_stream import ToolClient, structured, tool_server
-from tests.support.web_pages import WebPages, web_pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

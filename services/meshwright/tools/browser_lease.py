@@ -17,6 +17,8 @@ from meshwright.v1 import error_reason_pb2 as reasons
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from google.rpc.status_pb2 import Status
+
     from meshwright.v1.browser_pb2 import BrowserCommand, BrowserResult, Lease, LeaseSpec, PageEvent
     from meshwright.v1.browser_service_pb2 import DriveRequest, DriveResponse
     from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
@@ -81,6 +83,10 @@ class BrowserLease:
     def lease(self) -> Lease:
         """What was granted."""
         return self.granted.result()
+
+    def reason(self) -> Status | None:
+        """Why it ended against our will; None while it lives, and when it was given back."""
+        return self.end.to_status() if self.end is not None else None
 
     async def run(self, command: BrowserCommand) -> BrowserResult:
         """Runs one command. Raises its error, or the lease's if that ends; a caller that is cancelled stops the command."""

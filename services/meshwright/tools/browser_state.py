@@ -61,6 +61,9 @@ class StateKeeper:
         try:
             async with asyncio.timeout(SAVE_SECONDS):
                 result = await lease.run(command)
+        except asyncio.CancelledError:
+            self._dirty = True
+            raise
         except (MeshError, TimeoutError) as error:
             log.warning("browser state not saved", error=str(error))
             return

@@ -93,10 +93,11 @@ class RunningCall:
             await turn.enter_async_context(self._session.slots)
             self._began = time.monotonic()
             await self._started()
+            context = CallContext(self._session, self._report, timeout, self._ticket)
+            turn.callback(context.close)
             limit = asyncio.timeout(timeout)
             try:
                 async with limit:
-                    context = CallContext(self._session, self._report, timeout, self._ticket)
                     return to_result(await tool.handler(arguments, context))
             except TimeoutError:
                 if limit.expired():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshwright.tools.browsing import acting, capturing, opening, tabs, waiting
-from meshwright.tools.files import edit, grep, listing, read, write
+from meshwright.tools.browsing import acting, capturing, dialogs, opening, scripts, tabs, waiting
+from meshwright.tools.files import edit, grep, listing, read, search, write
 
 if TYPE_CHECKING:
     from meshwright.tools.settings import ToolSettings
@@ -18,6 +18,7 @@ def catalogue(settings: ToolSettings) -> list[Tool]:
         *opening.TOOLS,
         *acting.TOOLS,
         *waiting.TOOLS,
+        *dialogs.TOOLS,
         *tabs.TOOLS,
         *capturing.TOOLS,
         read.file_read,
@@ -25,4 +26,6 @@ def catalogue(settings: ToolSettings) -> list[Tool]:
         edit.file_edit,
         listing.file_list,
         grep.file_grep,
+        search.search_files,
+        *(scripts.TOOLS if settings.browser_evaluate else ()),
     ]

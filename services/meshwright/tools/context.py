@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from meshwright.tools.threads import Job
 from meshwright.v1 import tool_pb2
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from meshwright.tools.order import Ticket
     from meshwright.tools.session import ToolSession
     from meshwright.tools.tool import Claim
+
+T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 1024
 MAX_OUTPUT_BYTES = 16 * 1024
@@ -38,6 +41,8 @@ class CallContext:
         self._report = report
         self._ticket = ticket
         self._deadline = time.monotonic() + timeout
+        self._over = False
+        self._telling: set[asyncio.Task[None]] = set()
 
     def remaining(self) -> float:
         """Seconds until the call's deadline, never negative."""
@@ -60,12 +65,27 @@ class CallContext:
     @asynccontextmanager
     async def telling(self, message: str) -> AsyncIterator[None]:
         """Reports `message` once if the block takes longer than a second."""
-        told: list[asyncio.Task[None]] = []
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(SLOW_SECONDS, lambda: told.append(loop.create_task(self.progress(message))))
+        timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._tell_soon, message, None)
         try:
             yield
         finally:
             timer.cancel()
-            for task in told:
-                task.cancel()
+
+    async def in_thread(self, work: Callable[[Job], T]) -> T:
+        """What blocking work gives, done in a thread. If the call ends first, the work is told, and has ended when this raises."""
+        loop = asyncio.get_running_loop()
+        job = Job(lambda message, fraction: loop.call_soon_threadsafe(self._tell_soon, message, fraction))
+        return await self.session.threads.run(work, job)
+
+    def close(self) -> None:
+        """The call is over: whatever was still to be told is not told any more."""
+        self._over = True
+        for task in self._telling:
+            task.cancel()
+
+    def _tell_soon(self, message: str, fraction: float | None) -> None:
+        if self._over:
+            return
+        task = asyncio.create_task(self.progress(message, fraction=fraction))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)

@@ -40,7 +40,8 @@ class FileRoot:
     """A folder, and whether agents may write in it: they may where there is a quota."""
 
     def __init__(self, folder: Path, label: str = "", quota: WorkspaceQuota | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
+        """Where it is."""
         self._label = label
         self.quota = quota
 
@@ -54,14 +55,14 @@ class FileRoot:
         with self._refusals(parts):
             if not parts:
                 raise OddFileError
-            with open_file(self._folder, parts) as file:
+            with open_file(self.folder, parts) as file:
                 yield file
 
     def is_file(self, parts: tuple[str, ...]) -> bool:
         """Whether it is a regular file; a link, an odd file and nothing at all are none."""
         if not parts:
             return False
-        with self._refusals(parts), open_folder(self._folder, parts[:-1]) as folder:
+        with self._refusals(parts), open_folder(self.folder, parts[:-1]) as folder:
             return stat.S_ISREG(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False).st_mode)
 
     def read(self, parts: tuple[str, ...], max_bytes: int) -> bytes:
@@ -76,8 +77,8 @@ class FileRoot:
         """Puts the content in place at once, or not at all; says whether the file is new. Raises QUOTA_EXCEEDED as well."""
         assert self.quota is not None
         with self._refusals(parts):
-            self._folder.mkdir(0o700, parents=True, exist_ok=True)
-            with open_folder(self._folder, parts[:-1], make=True) as folder:
+            self.folder.mkdir(0o700, parents=True, exist_ok=True)
+            with open_folder(self.folder, parts[:-1], make=True) as folder:
                 before = self._size(folder, parts[-1])
                 self.quota.reserve(len(data) - (before or 0), files=before is None)
                 self._replace(folder, parts[-1], data)
@@ -85,12 +86,12 @@ class FileRoot:
 
     def entries(self, parts: tuple[str, ...], *, recursive: bool) -> Iterator[Entry]:
         """What is in the folder, by name, folders before what is in them. Links and odd files are left out."""
-        with self._refusals(parts), open_folder(self._folder, parts) as folder:
+        with self._refusals(parts), open_folder(self.folder, parts) as folder:
             yield from self._entries(folder, parts, recursive=recursive)
 
     def usage(self) -> tuple[int, int]:
         """Bytes, and files and folders, that are in it; nothing while it does not exist."""
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return 0, 0
         sizes = [entry.size for entry in self.entries((), recursive=True)]
         return sum(sizes), len(sizes)

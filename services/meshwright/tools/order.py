@@ -47,6 +47,10 @@ class KeyedOrder:
         line = list(self._lines.get(ticket.claim.key, ()))
         return line[line.index(ticket) + 1 :] if ticket in line else []
 
+    def is_claimed(self, key: Hashable) -> bool:
+        """Whether somebody holds or waits for the key."""
+        return key in self._lines
+
     def __len__(self) -> int:
         return len(self._lines)
 

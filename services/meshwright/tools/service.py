@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+START_SECONDS = 30.0
+"""How long an Execute stream may take to send its first command."""
 DEFAULT_PAGE = 100
 MAX_PAGE = 500
 
@@ -54,7 +56,11 @@ class ToolServicer(ToolServiceServicer):
         self, request_iterator: AsyncIterator[tool_service_pb2.ExecuteRequest], context: Context
     ) -> AsyncIterator[tool_service_pb2.ExecuteResponse]:
         """One stream of calls."""
-        first = await anext(aiter(request_iterator), None)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                first = await anext(aiter(request_iterator), None)
+        except TimeoutError:
+            raise stream_protocol("start") from None
         if first is None or not first.HasField("start"):
             raise stream_protocol("start")
         execution = Execution(self._bench.settings.tools_waiting_calls)
@@ -103,7 +109,7 @@ class ToolServicer(ToolServiceServicer):
     ) -> tool_service_pb2.DeleteWorkspaceResponse:
         """Deletes what the session's calls wrote and made."""
         bench, session_id = self._bench, request.session_id
-        await bench.threads.run(lambda _: bench.workspaces.delete(session_id))
+        await asyncio.to_thread(bench.delete_files, session_id)
         await bench.artifacts.delete_session(session_id)
         return tool_service_pb2.DeleteWorkspaceResponse()
 

@@ -26,6 +26,7 @@ class ToolSession:
         self.order = bench.order
         self.threads = bench.threads
         self.artifacts = bench.artifacts
+        self.search = bench.search
         self.slots = asyncio.Semaphore(bench.settings.tools_parallel_calls)
         """Calls of this stream that may run at once."""
         self.files: FileRoots = bench.workspaces.of(start.session_id)
@@ -33,6 +34,7 @@ class ToolSession:
             bench.browsers,
             start.session_id,
             emit,
+            bench.order,
             storage_state=start.browser_storage_state,
             url=start.browser_url,
         )

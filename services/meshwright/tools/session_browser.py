@@ -12,7 +12,7 @@ from meshwright.serving.errors import MeshError
 from meshwright.tools.browser_lease import BrowserLease
 from meshwright.tools.browser_state import StateKeeper
 from meshwright.tools.frames import browser_leased, browser_released
-from meshwright.tools.tabs import Tab, TabClaim, Tabs
+from meshwright.tools.tabs import OpenDialog, Tab, TabClaim, Tabs
 from meshwright.v1 import browser_pb2
 from meshwright.v1 import error_reason_pb2 as reasons
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from meshwright.tools.context import CallContext
     from meshwright.tools.frames import Frame
+    from meshwright.tools.order import KeyedOrder
     from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 
 LEASE_WAIT_SECONDS = 10.0
@@ -41,6 +42,7 @@ class SessionBrowser:
         stub: BrowserServiceStub,
         session_id: str,
         emit: Callable[[Frame], Awaitable[None]],
+        order: KeyedOrder,
         *,
         storage_state: bytes = b"",
         url: str = "",
@@ -48,6 +50,7 @@ class SessionBrowser:
         self._stub = stub
         self._session_id = session_id
         self._emit = emit
+        self._order = order
         self._lease: BrowserLease | None = None
         self._leasing: asyncio.Task[BrowserLease] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -59,7 +62,7 @@ class SessionBrowser:
         self, claim: TabClaim, command: browser_pb2.BrowserCommand, call: CallContext
     ) -> browser_pb2.BrowserResult:
         """Runs a command on the claimed tab, which is opened if it is not open yet. Raises what the browser answers."""
-        lease = await self._on_tab(claim, call)
+        lease = await self._on_tab(claim, call, restore=not command.HasField("navigate"))
         result = await self._command(lease, claim.tab, command, call.remaining())
         claim.tab.url = result.tab.url or claim.tab.url
         return result
@@ -73,42 +76,54 @@ class SessionBrowser:
         return list(result.tabs.tabs)
 
     def abandon(self, tab: Tab) -> None:
-        """Gives up a tab that a call opened and that shows no page, so that it neither counts nor is used later."""
+        """Gives up a tab that a call was to open and that shows no page, so that it neither counts nor is used later."""
         lease = self._lease
-        if tab.gone or lease is None:
-            return
+        was_open = bool(tab.tab_id) and not tab.gone
         self.tabs.forget(tab)
+        if not was_open or lease is None:
+            return
         if tab.tab_id == lease.lease.tab_id:
             self._blank = tab.tab_id
-        elif tab.tab_id:
+        else:
             lease.post(browser_pb2.BrowserCommand(tab_id=tab.tab_id, close_tab=browser_pb2.CloseTab()))
 
     async def close(self, *, save: bool) -> None:
-        """Gives the browser back; with `save` after telling the client what a later one needs."""
+        """Gives the browser back; with `save` after telling the client what a later one needs. May be called twice."""
         self.state.stop()
-        lease, self._lease = self._lease, None
         if self._leasing is not None:
             self._leasing.cancel()
             await asyncio.wait({self._leasing})
-        if self._watching is not None:
-            self._watching.cancel()
+        lease, self._lease = self._lease, None
         if lease is None:
-            return
-        if save:
+            if save and self._watching is not None:
+                await self._watching
+        elif save:
             await self.state.save(lease)
+            self._stop_watching()
             await lease.release()
-            await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, None))
+            await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, lease.reason()))
         else:
             await lease.cut()
+        self._stop_watching()
 
-    async def _on_tab(self, claim: TabClaim, call: CallContext) -> BrowserLease:
-        if claim.tab.gone:
-            raise gone(claim.tab)
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _on_tab(self, claim: TabClaim, call: CallContext, *, restore: bool) -> BrowserLease:
+        tab = claim.tab
+        if tab.gone:
+            raise gone(tab)
         lease = await self._held(call)
-        if claim.tab.gone:
-            raise gone(claim.tab)
-        if not claim.tab.tab_id:
-            await self._open_tab(lease, claim, call)
+        if tab.gone:
+            raise gone(tab)
+        if self._blank and (tab.tab_id == self._blank or not (tab.tab_id or self.tabs.known(self._blank))):
+            blank, self._blank = self._blank, ""
+            self.tabs.name(tab, blank)
+            if restore and self.state.url:
+                await self._restore(lease, tab, call)
+        elif not tab.tab_id:
+            await self._open_tab(lease, tab, call)
         return lease
 
     async def _held(self, call: CallContext) -> BrowserLease:
@@ -116,6 +131,8 @@ class SessionBrowser:
             return self._lease
         if self._leasing is None or self._leasing.done():
             self._leasing = asyncio.create_task(self._acquire(min(LEASE_WAIT_SECONDS, call.remaining())))
+            # Every call that waits for it may have been cancelled by then.
+            self._leasing.add_done_callback(lambda task: task.cancelled() or task.exception())
         async with call.telling("Waiting for a browser"):
             return await asyncio.shield(self._leasing)
 
@@ -133,19 +150,29 @@ class SessionBrowser:
 
     async def _watch(self, lease: BrowserLease) -> None:
         await lease.ended.wait()
-        reason = lease.end.to_status() if lease.end is not None else None
-        await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, reason))
+        await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, lease.reason()))
 
-    async def _open_tab(self, lease: BrowserLease, claim: TabClaim, call: CallContext) -> None:
-        if self._blank and not self.tabs.known(self._blank):
-            blank, self._blank = self._blank, ""
-            self.tabs.name(claim.tab, blank)
-            if not claim.new and self.state.url:
-                await self._restore(lease, claim.tab, call)
-            return
+    async def _open_tab(self, lease: BrowserLease, tab: Tab, call: CallContext) -> None:
         command = browser_pb2.BrowserCommand(open_tab=browser_pb2.OpenTab())
-        result = await self._command(lease, None, command, call.remaining())
-        self.tabs.name(claim.tab, result.tab.tab_id)
+        while True:
+            try:
+                result = await self._command(lease, None, command, call.remaining())
+            except MeshError as error:
+                if error.reason != reasons.ERROR_REASON_QUOTA_EXCEEDED or not await self._make_room(lease, call):
+                    raise
+            else:
+                self.tabs.name(tab, result.tab.tab_id)
+                return
+
+    async def _make_room(self, lease: BrowserLease, call: CallContext) -> bool:
+        """Closes the tab that was used longest ago and that no call waits for. Says whether there was one."""
+        for tab in self.tabs.oldest_first():
+            if not self._order.is_claimed(tab):
+                self.tabs.forget(tab)
+                command = browser_pb2.BrowserCommand(close_tab=browser_pb2.CloseTab())
+                await self._command(lease, tab, command, call.remaining())
+                return True
+        return False
 
     async def _restore(self, lease: BrowserLease, tab: Tab, call: CallContext) -> None:
         command = browser_pb2.BrowserCommand(navigate=browser_pb2.Navigate(url=self.state.url))
@@ -174,14 +201,21 @@ class SessionBrowser:
         self.tabs.forget_all()
 
     def _on_event(self, event: browser_pb2.PageEvent) -> None:
-        match event.WhichOneof("kind"):
-            case "navigated":
-                self.tabs.find(event.tab_id).url = event.navigated.tab.url
-            case "popup":
-                self.tabs.find(event.popup.tab.tab_id).url = event.popup.tab.url
-            case "tab_closed" | "crash":
-                if self.tabs.known(event.tab_id):
-                    self.tabs.forget(self.tabs.find(event.tab_id))
+        kind = event.WhichOneof("kind")
+        if kind in ("tab_closed", "crash"):
+            if self.tabs.known(event.tab_id):
+                self.tabs.forget(self.tabs.find(event.tab_id))
+        elif kind == "dialog":
+            self.tabs.find(event.tab_id).dialog = OpenDialog(event.dialog.type, event.dialog.message)
+        elif kind == "popup":
+            opened = event.popup.tab
+            self.tabs.find(opened.tab_id).url = opened.url
+            self.tabs.find(event.tab_id).notices.append(f"The page opened the tab {opened.tab_id}: {opened.url}")
+        elif kind == "download" and event.download.state == browser_pb2.DOWNLOAD_STATE_FAILED:
+            name = event.download.suggested_name
+            self.tabs.find(event.tab_id).notices.append(f"The page offered the download {name}, which was refused.")
+        elif kind == "navigated" and self.tabs.known(event.tab_id):
+            self.tabs.find(event.tab_id).url = event.navigated.tab.url
 
 
 TAB_IS_GONE = frozenset({reasons.ERROR_REASON_TAB_NOT_FOUND, reasons.ERROR_REASON_BROWSER_CRASHED})

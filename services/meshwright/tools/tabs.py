@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
+
+DIALOG_SECONDS = 10.0
+"""After which the browser dismisses a dialog that nobody answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDialog:
+    """A dialog that a page has open. Its message is untrusted."""
+
+    kind: str
+    message: str
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_open(self) -> bool:
+        """The browser has not dismissed it yet."""
+        return time.monotonic() < self.since + DIALOG_SECONDS
 
 
 @dataclass(eq=False, slots=True)
@@ -20,24 +38,30 @@ class Tab:
     url: str = ""
     gone: bool = False
     """It was closed, never opened, or its browser is gone."""
+    dialog: OpenDialog | None = None
+    """The dialog that waits for an answer."""
+    notices: list[str] = field(default_factory=list)
+    """What happened on the page and was not told to the model yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class TabClaim:
     """A call's place on a tab. What the model knew when it made the call is fixed here, when the call arrives."""
 
     tab: Tab
-    snapshot_id: str = field(compare=False)
+    snapshot_id: str
     """The snapshot from which the call's refs come."""
     new: bool = False
     """The tab is the call's to open."""
     shows_page: bool = False
     """The call gives the model the page as it is afterwards."""
+    in_turn: bool = True
+    """It waits for the calls before it."""
 
     @property
     def key(self) -> Hashable:
         """Calls on one tab run one after another."""
-        return self.tab
+        return self.tab if self.in_turn else self
 
 
 class Tabs:
@@ -47,13 +71,11 @@ class Tabs:
         self._by_id: dict[str, Tab] = {}
         self._used: list[Tab] = []
 
-    def claim(self, tab_id: str, *, shows_page: bool = False) -> TabClaim:
+    def claim(self, tab_id: str, *, shows_page: bool = False, in_turn: bool = True) -> TabClaim:
         """A place on the tab of that id, or with an empty id on the one used last, be it still on its way."""
-        tab = self.find(tab_id) if tab_id else self.last
-        if tab is None:
-            tab = Tab()
+        tab = (self.find(tab_id) if tab_id else self.last) or Tab()
         self._use(tab)
-        return TabClaim(tab, tab.snapshot_id, shows_page=shows_page)
+        return TabClaim(tab, tab.snapshot_id, shows_page=shows_page, in_turn=in_turn)
 
     def claim_new(self) -> TabClaim:
         """The promise of a tab that the call opens."""
@@ -64,7 +86,6 @@ class Tabs:
     @property
     def last(self) -> Tab | None:
         """The tab used last; None while there is none."""
-        self._used = [tab for tab in self._used if not tab.gone]
         return self._used[-1] if self._used else None
 
     def find(self, tab_id: str) -> Tab:
@@ -77,6 +98,11 @@ class Tabs:
         """Whether some call or event named the tab."""
         return tab_id in self._by_id
 
+    def oldest_first(self) -> Iterator[Tab]:
+        """The open tabs, the one used longest ago first; those that no call ever used come last."""
+        unused = [tab for tab in self._by_id.values() if tab not in self._used]
+        yield from [tab for tab in (*self._used, *unused) if tab.tab_id]
+
     def name(self, tab: Tab, tab_id: str) -> None:
         """The tab is open, under that id."""
         tab.tab_id = tab_id
@@ -87,10 +113,12 @@ class Tabs:
         tab.gone = True
         if self._by_id.get(tab.tab_id) is tab:
             del self._by_id[tab.tab_id]
+        if tab in self._used:
+            self._used.remove(tab)
 
     def forget_all(self) -> None:
         """The browser is gone, and every tab with it."""
-        for tab in {*self._by_id.values(), *self._used}:
+        for tab in (*self._by_id.values(), *self._used):
             tab.gone = True
         self._by_id.clear()
         self._used.clear()

@@ -11,6 +11,7 @@ from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
 from meshwright.tools.order import KeyedOrder
 from meshwright.tools.registry import Registry
+from meshwright.tools.search_indexes import SearchIndexes
 from meshwright.tools.threads import Threads
 from meshwright.tools.workspaces import Workspaces
 from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
@@ -41,8 +42,14 @@ class Workbench:
         self.artifacts = artifacts
         self.threads = threads
         self.workspaces = Workspaces(settings)
+        self.search = SearchIndexes(settings.data_dir / "search")
         self.order = KeyedOrder()
         """Turns on tabs and files, across all streams."""
+
+    def delete_files(self, session_id: str) -> None:
+        """Deletes the session's workspace and what is known of it. Blocks."""
+        self.workspaces.delete(session_id)
+        self.search.delete(session_id)
 
 
 @asynccontextmanager

@@ -10,8 +10,8 @@ from meshwright.v1 import error_reason_pb2 as reasons
 MAX_URL_CHARS = 8192
 
 
-def require_web_address(url: str) -> str:
-    """The URL, if it is an absolute http or https one. Raises INVALID_URL before any browser is asked."""
+def require_web_address(url: str) -> None:
+    """Raises INVALID_URL for what is no absolute http or https URL, before any browser is asked."""
     if len(url) > MAX_URL_CHARS:
         raise _invalid(url, f"it has more than {MAX_URL_CHARS} characters")
     if any(character.isspace() or not character.isprintable() for character in url):
@@ -27,7 +27,6 @@ def require_web_address(url: str) -> str:
         raise _invalid(url, "it names no host")
     if parts.username is not None or parts.password is not None:
         raise _invalid(url, "it contains credentials")
-    return url
 
 
 def _invalid(url: str, why: str) -> MeshError:

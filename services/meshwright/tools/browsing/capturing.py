@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from meshwright.tools.browsing.page import OnTab, claim_tab_only, claimed, element, headline, origin
+from meshwright.tools.browsing.page import OnTab, claim_tab_only, claimed, element, headline, origin, refuse_dialog
 from meshwright.tools.context import CallContext
 from meshwright.tools.output import Output
 from meshwright.tools.tool import Annotations, tool
@@ -45,6 +45,7 @@ class ScreenshotArguments(OnTab):
 async def browser_screenshot(args: ScreenshotArguments, call: CallContext) -> Output[Capture]:
     """Takes a picture of a page for the user to see. To read a page, use its text instead."""
     picture = browser_pb2.Screenshot(full_page=args.full_page, element=element(call, args.ref) if args.ref else None)
+    refuse_dialog(claimed(call).tab)
     result = await call.session.browser.run(claimed(call), browser_pb2.BrowserCommand(screenshot=picture), call)
     artifact = await _keep(call, result, "Screenshot", "screenshot", "jpg")
     return _captured(result, artifact, f"Took a screenshot of {artifact.width}x{artifact.height} pixels.")
@@ -61,6 +62,7 @@ class PdfArguments(OnTab):
 async def browser_pdf(args: PdfArguments, call: CallContext) -> Output[Capture]:
     """Prints a page as a PDF for the user to keep."""
     printing = browser_pb2.PrintPdf(landscape=args.landscape, background=args.background)
+    refuse_dialog(claimed(call).tab)
     result = await call.session.browser.run(claimed(call), browser_pb2.BrowserCommand(print_pdf=printing), call)
     artifact = await _keep(call, result, "Print", "page", "pdf")
     return _captured(result, artifact, f"Printed the page as a PDF of {artifact.size_bytes} bytes.")

@@ -37,21 +37,21 @@ def claim_open(args: OpenArguments, session: ToolSession) -> TabClaim:
 async def browser_open(args: OpenArguments, call: CallContext) -> Output[Page]:
     """Opens a web page and returns it as text. Elements carry refs, such as [ref=e12], for the other browser tools.
     To read several pages, open them all in one step: each gets a tab of its own and they load at the same time."""
-    url = require_web_address(args.url)
     try:
-        return await _open(url, call)
+        return await _open(args.url, call)
     except MeshError as error:
         if error.reason != reasons.ERROR_REASON_BROWSER_CRASHED:
             raise
     # Opening a page changes nothing here, so a browser that crashed under it is worth one more try.
     await call.progress("The browser crashed; opening the page in a new one")
     call.claim = call.session.browser.tabs.claim_new()
-    return await _open(url, call)
+    return await _open(args.url, call)
 
 
 async def _open(url: str, call: CallContext) -> Output[Page]:
     claim = claimed(call)
     try:
+        require_web_address(url)
         async with call.telling(f"Loading {url}"):
             return await act(call, browser_pb2.BrowserCommand(navigate=browser_pb2.Navigate(url=url)))
     except BaseException:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
 from meshwright.serving.errors import MeshError
 from meshwright.tools.arguments import Arguments
-from meshwright.tools.failure import ShownError
+from meshwright.tools.failure import ShownError, tool_failed
 from meshwright.tools.output import Output
 from meshwright.tools.tabs import TabClaim
 from meshwright.v1 import browser_pb2
 from meshwright.v1 import error_reason_pb2 as reasons
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshwright.tools.context import CallContext
     from meshwright.tools.session import ToolSession
+    from meshwright.tools.tabs import Tab
 
 TabId = Annotated[
     str,
@@ -31,6 +34,8 @@ Ref = Annotated[
     ),
 ]
 
+FOLLOWS = "The page comes with the last call of this step on the tab."
+ANSWER = "Answer it with browser.dialog within 10 s; after that it is dismissed."
 REFS_FAILED = frozenset({reasons.ERROR_REASON_STALE_REF, reasons.ERROR_REASON_ELEMENT_NOT_ACTIONABLE})
 
 
@@ -82,16 +87,29 @@ def element(call: CallContext, ref: str) -> browser_pb2.Element:
 
 async def act(call: CallContext, command: browser_pb2.BrowserCommand) -> Output[Page]:
     """Runs the command on the claimed tab and shows the page afterwards. When a ref fails, the error shows the page too."""
+    tab = claimed(call).tab
+    refuse_dialog(tab)
     try:
         result = await call.session.browser.run(claimed(call), command, call)
     except MeshError as error:
         if error.reason in REFS_FAILED:
-            raise ShownError(error, await show(call)) from None
+            await fail_showing(call, error)
         raise
+    if tab.dialog is not None and tab.dialog.is_open:
+        return describe_dialog(tab, result)
     # The next call in line shows the page, and until then the refs that the model knows stay good.
     if any(isinstance(claim, TabClaim) and claim.shows_page for claim in call.claims_behind()):
-        return describe(result)
+        return describe(result, notes=[FOLLOWS])
     return await show(call, http_status=result.navigation.http_status)
+
+
+async def fail_showing(call: CallContext, error: MeshError) -> NoReturn:
+    """Raises the error with the page as it is now, or alone when the page cannot be read."""
+    try:
+        output = await show(call)
+    except MeshError:
+        raise error from None
+    raise ShownError(error, output) from None
 
 
 async def show(call: CallContext, *, ref: str = "", http_status: int = 0) -> Output[Page]:
@@ -99,13 +117,15 @@ async def show(call: CallContext, *, ref: str = "", http_status: int = 0) -> Out
     claim = claimed(call)
     budget = call.session.settings.snapshot_bytes
     command = browser_pb2.BrowserCommand(snapshot=browser_pb2.Snapshot(max_bytes=budget, ref=ref))
+    refuse_dialog(claim.tab)
     result = await call.session.browser.run(claim, command, call)
     claim.tab.snapshot_id = result.snapshot.snapshot_id
-    return describe(result, http_status)
+    notes, claim.tab.notices = claim.tab.notices, []
+    return describe(result, http_status, notes)
 
 
-def describe(result: browser_pb2.BrowserResult, http_status: int = 0) -> Output[Page]:
-    """What a command gave, as an output."""
+def describe(result: browser_pb2.BrowserResult, http_status: int = 0, notes: Sequence[str] = ()) -> Output[Page]:
+    """What a command gave, as an output, with notes for the model before the page."""
     tab, snapshot = result.tab, result.snapshot
     status = http_status or result.navigation.http_status
     page = Page(
@@ -117,13 +137,32 @@ def describe(result: browser_pb2.BrowserResult, http_status: int = 0) -> Output[
         snapshot=snapshot.text,
         truncated=snapshot.truncated,
     )
-    text = headline(tab) + (f" (HTTP {status})" if status >= 400 else "")
+    place = headline(tab) + (f" (HTTP {status})" if status >= 400 else "")
+    lines = [place, *(f"[{note}]" for note in notes), snapshot.text]
     return Output(
-        text=f"{text}\n{snapshot.text}" if snapshot.text else text,
+        text="\n".join(filter(None, lines)),
         structured=page,
         untrusted_origin=origin(tab.url),
         truncated=snapshot.truncated,
     )
+
+
+def describe_dialog(tab: Tab, result: browser_pb2.BrowserResult) -> Output[Page]:
+    """What a command gave that ended because the page opened a dialog."""
+    assert tab.dialog is not None
+    return describe(result, notes=[f"The page opened a dialog ({tab.dialog.kind}): {tab.dialog.message}", ANSWER])
+
+
+def refuse_dialog(tab: Tab) -> None:
+    """Raises TOOL_FAILED while the page has a dialog open: nothing else works until it is answered."""
+    if tab.dialog is not None and tab.dialog.is_open:
+        dialog = tab.dialog
+        shown = Output[Page](
+            text=f"[tab {tab.tab_id}] {tab.url}\n[The page has a dialog open ({dialog.kind}): {dialog.message}]",
+            untrusted_origin=origin(tab.url),
+        )
+        raise ShownError(tool_failed(f"The page has a dialog open. {ANSWER}", tab_id=tab.tab_id), shown)
+    tab.dialog = None
 
 
 def headline(tab: browser_pb2.Tab) -> str:

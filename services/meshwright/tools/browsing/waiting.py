@@ -8,9 +8,9 @@ from google.protobuf.duration_pb2 import Duration
 from pydantic import Field, model_validator
 
 from meshwright.serving.errors import MeshError
-from meshwright.tools.browsing.page import OnTab, Page, act, claim_tab, show
+from meshwright.tools.browsing.page import OnTab, Page, act, claim_tab, fail_showing
 from meshwright.tools.context import CallContext
-from meshwright.tools.failure import ShownError, tool_failed
+from meshwright.tools.failure import tool_failed
 from meshwright.tools.output import Output
 from meshwright.tools.tool import Annotations, tool
 from meshwright.v1 import browser_pb2
@@ -52,8 +52,7 @@ async def browser_wait(args: WaitArguments, call: CallContext) -> Output[Page]:
     except MeshError as error:
         if error.reason != reasons.ERROR_REASON_DEADLINE_EXCEEDED or not call.remaining():
             raise
-        failure = tool_failed(f"Waited {args.seconds:g} s {_told(args)} in vain.")
-        raise ShownError(failure, await show(call)) from None
+        await fail_showing(call, tool_failed(f"Waited {args.seconds:g} s {_told(args)} in vain."))
 
 
 def _condition(args: WaitArguments) -> browser_pb2.Wait:

@@ -56,7 +56,7 @@ async def file_edit(args: EditArguments, call: CallContext) -> Output[EditedFile
         place.root.write(place.parts, data)
         return count, len(data)
 
-    count, size = await call.session.threads.run(edit)
+    count, size = await call.in_thread(edit)
     times = "once" if count == 1 else f"{count} times"
     return Output(
         text=f"Changed {place.shown}: replaced the text {times}.",

@@ -64,7 +64,7 @@ async def file_grep(args: GrepArguments, call: CallContext) -> Output[Matches]:
     """Finds the lines of files that match a regular expression. To find documents by what they are about, use search.files."""
     place = call.session.files.place(args.path)
     pattern = compile_pattern(args.pattern, ignore_case=args.ignore_case)
-    found = await call.session.threads.run(lambda job: grep(place, pattern, args.glob, args.limit, job))
+    found = await call.in_thread(lambda job: grep(place, pattern, args.glob, args.limit, job))
     lines = [f"{match.path}:{match.line}: {match.text}" for match in found.matches]
     if found.truncated:
         lines.append(f"[only the first {args.limit}]")
@@ -93,10 +93,10 @@ def grep(place: Place, pattern: Any, glob: str, limit: int, job: Job) -> Matches
     matches: list[Match] = []
     searched = 0
     for parts in _files(place):
-        job.check()
         if glob and not fnmatchcase(parts[-1], glob):
             continue
         searched += 1
+        job.check(f"Searched {searched} files")
         for match in _matches(place, parts, pattern):
             if len(matches) == limit:
                 return Matches(matches=matches, files_searched=searched, truncated=True)
@@ -126,7 +126,7 @@ def _matches(place: Place, parts: tuple[str, ...], pattern: Any) -> Iterator[Mat
         return
     if encoding == "utf-16":
         data = data.decode(encoding, "replace").encode()
-    for number, line in enumerate(data.splitlines(), 1):
-        if pattern.search(line):
-            text = line.decode("utf-8", "replace")[:MAX_SHOWN_CHARS]
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if pattern.search(line.removesuffix(b"\r")):
+            text = line.removesuffix(b"\r").decode("utf-8", "replace")[:MAX_SHOWN_CHARS]
             yield Match(path=place.root.shown(parts), line=number, text=text)

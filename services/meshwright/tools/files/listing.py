@@ -48,7 +48,7 @@ class Listing(BaseModel):
 async def file_list(args: ListArguments, call: CallContext) -> Output[Listing]:
     """Lists files and folders of the workspace, and with an empty path the document folders as well."""
     files = call.session.files
-    listing = await call.session.threads.run(lambda job: list_folder(files, args.path, args.recursive, job))
+    listing = await call.in_thread(lambda job: list_folder(files, args.path, args.recursive, job))
     lines = [f"{e.path}" if e.path.endswith("/") else f"{e.path} ({e.size_bytes} bytes)" for e in listing.entries]
     if listing.truncated:
         lines.append(f"[only the first {MAX_ENTRIES}; list a folder in it]")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from meshwright.tools.arguments import Arguments
 from meshwright.tools.context import CallContext
 from meshwright.tools.failure import tool_failed
-from meshwright.tools.files.text import SNIFFED_BYTES, encoding_of
+from meshwright.tools.files.text import SNIFFED_BYTES, encoding_of, read_lines
 from meshwright.tools.output import Output
 from meshwright.tools.paths import PathText
 from meshwright.tools.tool import Annotations, tool
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_BYTES = 60 * 1024
 """Of the file's text in one answer; the note about the rest must fit behind it."""
-MAX_LINE_CHARS = 16 * 1024
+CHECKED_LINES = 1024
 COUNTED_BYTES = 8 * 1024 * 1024
 """Up to this size all lines are counted."""
 
@@ -65,12 +65,14 @@ class Passage:
 async def file_read(args: ReadArguments, call: CallContext) -> Output[FileText]:
     """Reads a text file of the workspace or of a document folder. Long files come in parts: go on with offset."""
     place = call.session.files.place(args.path)
-    passage = await call.session.threads.run(lambda job: read_passage(place, args.offset, args.limit, job))
+    passage = await call.in_thread(lambda job: read_passage(place, args.offset, args.limit, job))
     last = args.offset + passage.lines - 1
     text = passage.text
     if passage.more:
         of = f" of {passage.total}" if passage.total else ""
-        text += f"\n[lines {args.offset} to {last}{of}; go on with offset {last + 1}]"
+        text += f"[lines {args.offset} to {last}{of}; go on with offset {last + 1}]"
+    elif not passage.lines:
+        text = f"[{place.shown} has {passage.total} lines]" if passage.total else f"[{place.shown} is empty]"
     return Output(
         text=text,
         structured=FileText(
@@ -95,24 +97,22 @@ def read_passage(place: Place, offset: int, limit: int, job: Job) -> Passage:
             if encoding is None:
                 raise tool_failed(f"{place.shown} is not a text file.", path=place.shown, size_bytes=size)
             raw.seek(0)
-            with io.TextIOWrapper(raw, encoding, "replace", newline="") as stream:
+            with io.TextIOWrapper(raw, encoding, "replace", newline="\n") as stream:
                 return _passage(stream, size, offset, limit, job)
 
 
 def _passage(stream: io.TextIOWrapper, size: int, offset: int, limit: int, job: Job) -> Passage:
-    number, budget, full = 0, MAX_TEXT_BYTES, False
+    number, budget, more = 0, MAX_TEXT_BYTES, False
     taken: list[str] = []
-    # A line without an end is read in pieces: a file may be one line of a gigabyte.
-    for line in iter(lambda: stream.readline(MAX_LINE_CHARS), ""):
-        number += 1
-        if number % 1024 == 0:
-            job.check()
+    for number, line in enumerate(read_lines(stream), 1):
+        if number % CHECKED_LINES == 0:
+            job.check(f"Reading line {number}")
         if number < offset:
             continue
-        full = full or len(taken) >= limit or budget < len(line.encode("utf-8", "replace"))
-        if not full:
+        budget -= len(line.encode("utf-8", "replace"))
+        more = more or len(taken) == limit or budget < 0
+        if not more:
             taken.append(line)
-            budget -= len(line.encode("utf-8", "replace"))
         elif size > COUNTED_BYTES:
             return Passage("".join(taken), len(taken), 0, size, more=True)
-    return Passage("".join(taken), len(taken), number, size, more=full)
+    return Passage("".join(taken), len(taken), number, size, more=more)

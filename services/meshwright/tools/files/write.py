@@ -35,7 +35,7 @@ async def file_write(args: WriteArguments, call: CallContext) -> Output[WrittenF
     assert isinstance(call.claim, FileClaim)
     place = call.claim.place
     data = args.content.encode()
-    created = await call.session.threads.run(lambda _: place.root.write(place.parts, data))
+    created = await call.in_thread(lambda _: place.root.write(place.parts, data))
     return Output(
         text=f"{'Created' if created else 'Replaced'} {place.shown} with {len(data)} bytes.",
         structured=WrittenFile(path=place.shown, size_bytes=len(data), created=created),
