@@ -8,7 +8,7 @@ from meshwright.models.offline import plan, report
 from meshwright.models.offline.answering import Conversation
 from meshwright.models.offline.elements import find_clickable, find_field, find_link
 from meshwright.models.offline.memory import Call, Result
-from meshwright.models.offline.passages import Page
+from meshwright.models.offline.pages import Page
 from meshwright.models.offline.snapshot import Node
 from meshwright.models.offline.work import Work, error_text
 
@@ -83,6 +83,7 @@ def take_screenshot(work: Work) -> Conversation:
     if work.page is None:
         work.remarks.append("I could not take a screenshot: no page is open.")
         return
+    work.use(work.page)
     (result,) = yield [Call("browser.screenshot", {"tab": work.page.tab})]
     if result.failed:
         work.remarks.append(f"I could not take a screenshot: {error_text(result)}.")

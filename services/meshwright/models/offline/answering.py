@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 
 from meshwright.models.offline import report
+from meshwright.models.offline.documents import Document
 from meshwright.models.offline.elements import find_link
 from meshwright.models.offline.memory import Call, Result
-from meshwright.models.offline.passages import Document, Page
+from meshwright.models.offline.pages import Page
 from meshwright.models.offline.question import Question
 from meshwright.models.offline.reading import Finding, find_extreme, find_passage, find_price, listed
 from meshwright.models.offline.work import Work
@@ -25,6 +26,7 @@ Look = Callable[[Sources], "Finding | None"]
 def answer(question: Question, work: Work) -> Conversation:
     """Answer a question; the answer is added to the work."""
     sources = list(work.asked())
+    pages = [source for source in sources if isinstance(source, Page)]
     match question.kind:
         case "price":
             yield from _answer_price(question, sources, work)
@@ -33,20 +35,21 @@ def answer(question: Question, work: Work) -> Conversation:
                 question, lambda found: find_extreme(question, found), report.price_answer, sources, work
             )
         case "title":
-            pages = [source for source in sources if isinstance(source, Page)]
-            work.answers += [f"The title is **{report.escape(p.title)}** ({report.named(p.source)})." for p in pages]
+            work.answers += [report.title(page) for page in pages]
         case "links":
-            work.answers += [_links(source) for source in sources if isinstance(source, Page)]
+            for page in pages:
+                work.say(report.links(page))
         case "listing" if found := listed(sources):
-            work.answers.append(report.entries(found, question.text))
+            work.say(report.entries(found))
         case "summary":
-            work.answers += [report.summary(source) for source in sources]
+            for source in sources:
+                work.say(report.summary(source))
         case _:
             yield from _answer_one(
                 question, lambda found: find_passage(question, found), report.passage_answer, sources, work
             )
     if not sources:
-        work.answers.append(f"I could not look for “{report.escape(question.text)}”: nothing was opened or read.")
+        work.say(f"I could not look for “{report.escape(question.text)}”: nothing was opened or read.")
 
 
 def compare(things: Sequence[str], work: Work) -> Conversation:
@@ -67,9 +70,10 @@ def _compare_sources(sources: Sources, work: Work) -> None:
     if len(findings) == len(sources) > 1:
         work.answers.append(report.comparison(findings))
         return
-    work.answers += [report.summary(source) for source in sources]
+    for source in sources:
+        work.say(report.summary(source))
     if len(sources) > 1:
-        work.answers.append("Not all of them name a price, so there is nothing that I can compare by rule.")
+        work.say("Not all of them name a price, so there is nothing that I can compare by rule.")
 
 
 def _answer_price(question: Question, sources: list[Page | Document], work: Work) -> Conversation:
@@ -95,12 +99,14 @@ def _find_prices(
         if not calls:
             break
         _take_in((yield calls), sources, work)
-    work.answers += [_not_found(f"the price of “{report.escape(t)}”", sources) for t in things if found[t] is None]
+    for thing in things:
+        if found[thing] is None:
+            work.say(_not_found(f"the price of “{report.escape(thing)}”", sources))
     return [finding for thing in things if (finding := found[thing]) is not None]
 
 
 def _answer_one(
-    question: Question, look: Look, tell: Callable[[Finding], str], sources: list[Page | Document], work: Work
+    question: Question, look: Look, tell: Callable[[Finding], report.Answer], sources: list[Page | Document], work: Work
 ) -> Conversation:
     finding = look(sources)
     for _ in range(FOLLOWED):
@@ -114,7 +120,12 @@ def _answer_one(
     if finding is not None:
         work.answers.append(tell(finding))
     elif sources:
-        work.answers.append(_not_found(f"an answer to “{report.escape(question.text)}”", sources))
+        of = (
+            f"the price of “{report.escape(question.topics[0])}”"
+            if question.kind == "price" and question.topics
+            else ""
+        )
+        work.say(_not_found(of or f"an answer to “{report.escape(question.text)}”", sources))
 
 
 def _follow(wanted: str, sources: Sources, work: Work) -> Call | None:
@@ -137,9 +148,3 @@ def _take_in(results: list[Result], sources: list[Page | Document], work: Work) 
 def _not_found(what: str, sources: Sources) -> str:
     looked = ", ".join(dict.fromkeys(report.named(source.source) for source in sources))
     return f"I could not find {what} on {looked}." if looked else f"I could not find {what}."
-
-
-def _links(page: Page) -> str:
-    names = dict.fromkeys(node.label for node in page.root.walk() if node.role == "link" and node.label)
-    lines = [f"- {report.escape(name)}" for name in list(names)[: report.MAX_ENTRIES]]
-    return f"{len(names)} links on {report.named(page.source)}:\n\n" + "\n".join(lines)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 _PROTECTED = re.compile(
     r"""(?P<url>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s<>"'`]+)"""
-    r"""|"(?P<q1>[^"\n]*)"|“(?P<q2>[^”\n]*)”|«(?P<q3>[^»\n]*)»|`(?P<q4>[^`\n]*)`|(?<![\w])'(?P<q5>[^'\n]+)'(?!\w)|‘(?P<q6>[^’\n]*)’"""
+    r"""|"(?P<q1>[^"\n]*)"|`(?P<q2>[^`\n]*)`|(?<!\w)'(?P<q3>[^'\n]+)'(?!\w)|«(?P<q4>[^»\n]*)»"""
+    "|\u201c(?P<q5>[^\u201d\n]*)\u201d|\u2018(?P<q6>[^\u2019\n]*)\u2019"
 )
 _MARK = re.compile("\ue000([uq])(\\d+)\ue001")
 URL = "\ue000u\\d+\ue001"
@@ -22,7 +23,8 @@ _VERBS = (
     "summari[sz]e|sum up|add|log in|login|sign in|then|also|finally|next|after that|afterwards"
 )
 _SPLIT = re.compile(
-    rf"(?P<break>\s*[\n;]\s*|(?<=\S)(?<!\b\d)(?<!\b\d\d)[.!?]\s+|\s*,?\s*(?:and\s+)?(?:then|after that|afterwards|finally|next)\s*,?\s+(?=\S)"
+    rf"(?P<break>\s*[\n;]\s*|(?<=\S)(?<!\b\d)(?<!\b\d\d)[.!?]\s+"
+    r"|\s*,?\s*(?:and\s+)?(?:then|after that|afterwards|finally|next)\s*,?\s+(?=\S)"
     rf"|\s*,?\s+and\s+(?:also\s+)?(?=(?:{_VERBS})\b)|\s*,\s*(?:also\s+)?(?=(?:{_VERBS})\b))",
     re.IGNORECASE,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import urldefrag, urljoin, urlsplit
 
-from meshwright.models.offline.passages import Page
+from meshwright.models.offline.pages import Page
+from meshwright.models.offline.question import asked_stems
 from meshwright.models.offline.snapshot import FIELDS, INTERACTIVE, Node
-from meshwright.models.offline.tokens import content_stems, found_in, stems
+from meshwright.models.offline.tokens import found_in, stems
 
 CLEAR = 0.6
 """The share of a name's words that an element must have."""
@@ -37,7 +38,7 @@ def find_link(page: Page, target: str, least: float = CLEAR, visited: Collection
 
 
 def _best_link(page: Page, target: str, least: float, visited: Collection[str]) -> tuple[str, str] | None:
-    wanted = content_stems(target) or stems(target)
+    wanted = asked_stems(target) or stems(target)
     best: tuple[float, str, str] | None = None
     for node in page.root.walk():
         if node.role != "link" or "url" not in node.properties:

@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator, Sequence
 from meshwright.models.offline import plan, report
 from meshwright.models.offline.acting import click, follow, refreshed, take_screenshot, type_text
 from meshwright.models.offline.answering import Conversation, answer, compare
+from meshwright.models.offline.documents import Document
 from meshwright.models.offline.memory import Call, Result
-from meshwright.models.offline.passages import Document
 from meshwright.models.offline.plan import Step
 from meshwright.models.offline.work import Material, Work, error_text
 
@@ -117,9 +117,9 @@ def _write(action: plan.WriteFile, work: Work) -> Generator[list[Call], list[Res
     if action.question is not None:
         before = len(work.answers)
         yield from answer(action.question, work)
-        text = "\n\n".join(work.answers[before:])
+        text = "\n".join(answer.plain for answer in work.answers[before:])
     if text is None:
-        text = "\n\n".join(work.answers) or "\n\n".join(_unasked(work))
+        text = "\n".join(answer.plain for answer in work.answers) or "\n\n".join(_unasked(work))
     (result,) = yield [Call("file.write", {"path": action.path, "content": text + "\n"})]
     if result.failed:
         work.remarks.append(f"I could not write `{action.path}`: {error_text(result)}.")
@@ -144,5 +144,5 @@ def _unasked(work: Work) -> list[str]:
 def conclusion(work: Work) -> str:
     """The answer to the task: what was found, what was done, and what could not be."""
     errors = [material.error for material in work.materials if material.error]
-    parts = [*work.answers, *_unasked(work), *work.remarks, *errors]
+    parts = [*(answer.shown for answer in work.answers), *work.remarks, *_unasked(work), *errors]
     return "\n\n".join(parts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshwright.models.interface import AssistantTurn, ToolCall, ToolTurn, Turn, UserTurn
-from meshwright.models.offline.passages import Page
+from meshwright.models.offline.pages import Page
 
 _STARTS_ANEW = re.compile(
     r"^\W*(?:stop|instead|never ?mind|forget|no[,.!]|cancel|rather)\b[\s,.!:;-]*(?:that|it|this)?[\s,.!:;-]*", re.I

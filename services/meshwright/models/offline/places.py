@@ -10,7 +10,7 @@ from meshwright.models.offline import plan
 from meshwright.models.offline.clauses import QUOTED, URL, Clause
 from meshwright.models.offline.plan import Action
 from meshwright.models.offline.question import Question, parse_question
-from meshwright.models.offline.tokens import content_stems
+from meshwright.models.offline.tokens import content_stems, word_set
 
 _SHOP = re.compile(
     r"(?:(?:in|on|at|from|of|to)\s+)?(?:the\s+|your\s+|this\s+|meshwright'?s?\s+)*(?:built-in\s+)?"
@@ -18,15 +18,17 @@ _SHOP = re.compile(
     re.IGNORECASE,
 )
 _DOCUMENTS = re.compile(
-    r"\s*\b(?:in|from|across|according to)\s+(?:(?:my|the|our|all|your|these)\s+)*(?:documents?|docs|workspace|files|notes|knowledge base)\b|"
+    r"\s*\b(?:in|from|across|according to)\s+(?:(?:my|the|our|all|your|these)\s+)*"
+    r"(?:documents?|docs|workspace|files|notes|knowledge base)\b|"
     r"\b(?:my|the|our)\s+(?:documents?|docs|files|notes|workspace)\s+(?:say|says|tell)\s+(?:about\s+)?",
     re.IGNORECASE,
 )
 _HERE = re.compile(
     r"\s*\b(?:(?:on|in|from|of)\s+(?:the|this|that)\s+(?:page|site|website|screen)|there|here)$", re.IGNORECASE
 )
-_TOP_LEVEL = frozenset(
-    ["com", "org", "net", "edu", "gov", "io", "dev", "app", "ai", "co", "uk", "de", "fr", "nl", "eu", "ch", "at", "it", "es", "pl", "se", "no", "dk", "fi", "jp", "cn", "in", "us", "ca", "au", "br", "info", "shop", "site", "online", "example", "test", "local", "localhost"]
+_TOP_LEVEL = word_set(
+    """com org net edu gov io dev app ai co uk de fr nl eu ch at it es pl se no dk fi jp cn in us ca au br info shop
+    site online example test local localhost"""
 )
 _DOMAIN = re.compile(r"^(?:www\.)?(?:[a-z0-9-]+\.)+(?P<top>[a-z]{2,})(?P<port>:\d+)?(?P<path>/\S*)?$", re.IGNORECASE)
 _HOST = re.compile(r"^(?:localhost|\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?(?:/\S*)?$", re.IGNORECASE)

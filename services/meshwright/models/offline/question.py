@@ -21,28 +21,26 @@ class Question:
     """What it is about, in the user's words; several for a price that is asked of several things. Empty: of what is at hand."""
 
 
-_KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("cheapest", r"\b(?:cheapest|least expensive|lowest[- ]priced?|lowest price)\b"),
-        ("dearest", r"\b(?:dearest|most expensive|priciest|highest[- ]priced?|highest price)\b"),
-        ("price", r"\b(?:prices?|costs?|how expensive|how cheap|how much (?:is|are|does|do|for|would|the|an?)\b)"),
-        (
-            "title",
-            r"^(?:what(?:'s| is)? )?(?:the |its )?(?:page'?s? )?(?:title|main heading|headline|heading)s?(?: is)?\b",
-        ),
-        ("links", r"\b(?:list|what|which|all)\b.*\blinks\b|^(?:the )?links\b"),
-        (
-            "listing",
-            r"\b(?:list|what|which|all)\b.*\b(?:products?|items|articles|things|stories|posts|headings|goods)\b",
-        ),
-        (
-            "summary",
-            r"^(?:summar|sum(?:s|med)? up|what (?:does|do) (?:it|they|the page|this page) (?:say|contain)|what(?:'s| is) (?:on|in) )",
-        ),
-        ("summary", r"^what(?:'s| is) (?:it|this|that|the page|this page) about"),
-    )
+_KIND_PATTERNS: tuple[tuple[Kind, str], ...] = (
+    ("cheapest", r"\b(?:cheapest|least expensive|lowest[- ]priced?|lowest price)\b"),
+    ("dearest", r"\b(?:dearest|most expensive|priciest|highest[- ]priced?|highest price)\b"),
+    ("price", r"\b(?:prices?|costs?|how expensive|how cheap|how much (?:is|are|does|do|for|would|the|an?)\b)"),
+    (
+        "title",
+        r"^(?:what(?:'s| is)? )?(?:the |its )?(?:page'?s? )?(?:title|main heading|headline|heading)s?(?: is)?\b",
+    ),
+    ("links", r"\b(?:list|what|which|all)\b.*\blinks\b|^(?:the )?links\b"),
+    (
+        "listing",
+        r"\b(?:list|what|which|all)\b.*\b(?:products?|items|articles|things|stories|posts|headings|goods)\b",
+    ),
+    (
+        "summary",
+        r"^(?:summar|sum(?:s|med)? up|what (?:does|do) (?:it|they|the page|this page) (?:say|contain)|what(?:'s| is) (?:on|in) )",
+    ),
+    ("summary", r"^what(?:'s| is) (?:it|this|that|the page|this page) about"),
 )
+_KINDS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KIND_PATTERNS)
 _MEASURES = {
     "heavy": "weight", "tall": "height", "high": "height", "big": "size", "large": "size", "wide": "width", "deep": "depth",
     "many": "", "much": "", "long": "", "often": "", "far": "", "old": "age",
@@ -77,7 +75,7 @@ PRONOUNS = re.compile(
 def parse_question(text: str) -> Question:
     """The question behind a clause such as "tell me what the desk lamp costs"."""
     plain = _LEADS.sub("", text.strip()).strip(" ?.!:,")
-    kind = next((kind for kind, pattern in _KINDS if pattern.search(plain)), "general")
+    kind: Kind = next((kind for kind, pattern in _KINDS if pattern.search(plain)), "general")
     if kind == "price":
         return Question(plain, kind, _priced_things(plain))
     if kind in ("cheapest", "dearest"):

@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from meshwright.models.offline.documents import Document
 from meshwright.models.offline.money import Money
-from meshwright.models.offline.passages import Document, Page, Passage
+from meshwright.models.offline.pages import Page
+from meshwright.models.offline.passages import Passage
 from meshwright.models.offline.question import Question, asked_stems
 from meshwright.models.offline.tokens import alike, content_stems, found_in
 
 ENOUGH = 0.6
 """The share of a question's words, by weight, that a passage with its headings must have to be an answer."""
+_CONTAINERS = frozenset(("region", "article"))
 _PRICE_WORDS = frozenset(content_stems("price prices cost costs much expensive cheap"))
 _WANTS = (
     (re.compile(r"^how many\b|\bnumber of\b", re.IGNORECASE), re.compile(r"\d")),
@@ -48,6 +51,8 @@ class Finding:
     @property
     def focus(self) -> str:
         """The piece of the passage that answers, where one stands out."""
+        if self.passage.role in _CONTAINERS:
+            return ""
         wanted = [s for s in asked_stems(self.topic) if not found_in([s], list(self.passage.title_stems))]
         scored = [(len(found_in(wanted, content_stems(piece))), piece) for piece in self.passage.pieces]
         best = max(score for score, _ in scored)
@@ -150,7 +155,7 @@ def _score(wanted: list[str], weights: dict[str, float], passage: Passage, title
     score = sum(factor * weights[stem] for found, factor in parts for stem in found) / total
     score += title_weight * _title_bonus(wanted, passage.title_stems)
     score -= 0.05 * math.log2(1 + len(passage.text) / 80)
-    return score - 0.1 * passage.marginal - 0.2 * (passage.role in ("region", "article"))
+    return score - 0.1 * passage.marginal - 0.3 * (passage.role in _CONTAINERS)
 
 
 def _title_bonus(wanted: list[str], title: tuple[str, ...]) -> float:

@@ -11,15 +11,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from meshwright.models.offline.tokens import word_set
+
 _LINE = re.compile(r"^(?P<indent> *)- (?P<rest>.*)$")
 _HEAD = re.compile(
     r"""^(?P<role>/?[a-z]+)(?:\s+(?P<name>"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/))?(?P<attributes>(?:\s+\[[^\]]*\])*)(?::\s*(?P<text>.*))?$"""
 )
 _ATTRIBUTE = re.compile(r"\[([\w-]+)(?:=([^\]]*))?\]")
-INTERACTIVE = frozenset(
-    ["button", "link", "checkbox", "radio", "tab", "menuitem", "option", "combobox", "switch", "textbox", "searchbox", "spinbutton", "slider"]
+INTERACTIVE = word_set(
+    "button link checkbox radio tab menuitem option combobox switch textbox searchbox spinbutton slider"
 )
-FIELDS = frozenset(["textbox", "searchbox", "spinbutton", "combobox", "slider"])
+FIELDS = word_set("textbox searchbox spinbutton combobox slider")
 
 
 @dataclass(slots=True)

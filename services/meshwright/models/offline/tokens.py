@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Iterable
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?", re.UNICODE)
 _ENDINGS = ("ing", "ies", "ed", "es", "s")
 SHORTEST_STEM = 3
 
-STOPWORDS = frozenset(
-    ["a", "about", "again", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "each", "for", "from", "get", "had", "has", "have", "here", "how", "i", "if", "in", "into", "is", "it", "its", "it's", "just", "let", "me", "my", "no", "not", "now", "of", "on", "one", "or", "our", "out", "page", "please", "shop", "site", "so", "some", "something", "somebody", "take", "takes", "tell", "than", "that", "that's", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "too", "up", "us", "was", "we", "website", "were", "what", "what's", "when", "where", "which", "who", "whose", "will", "with", "would", "you", "your"]
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list that is written as one text."""
+    return frozenset(text.split())
+
+
+STOPWORDS = word_set(
+    """a about again all also an and any anything are as at be been but by can could did do does each for from get had
+    has have here how i if in into is it its it's just let me my no not now of on one or our out page please shop site
+    so some somebody something take takes tell than that that's the their them then there these they thing things this
+    those to too up us was we website were what what's when where which who whose will with would you your"""
 )
 """Words that say nothing about what a question is about."""
 
@@ -50,6 +60,6 @@ def alike(one: str, other: str) -> bool:
     return len(short) >= 5 and len(long) - len(short) <= 3 and long.startswith(short)
 
 
-def found_in(wanted: list[str], text_stems: list[str] | frozenset[str]) -> set[str]:
+def found_in(wanted: Iterable[str], text_stems: Collection[str]) -> set[str]:
     """Which of the wanted stems a text has."""
     return {stem for stem in wanted if any(alike(stem, other) for other in text_stems)}

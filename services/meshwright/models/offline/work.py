@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from meshwright.models.offline.documents import Document
 from meshwright.models.offline.memory import Result
-from meshwright.models.offline.passages import Document, Page
+from meshwright.models.offline.pages import Page
+from meshwright.models.offline.report import Answer
 
 
 @dataclass
@@ -32,8 +34,7 @@ class Work:
     page_is_old: bool = False
     """Whether it was left open by an earlier task, so that it may have changed or gone."""
     materials: list[Material] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
-    """The answers so far, in words."""
+    answers: list[Answer] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     """What was done, and what could not be."""
     unclear: list[str] = field(default_factory=list)
@@ -41,6 +42,10 @@ class Work:
     visited: set[str] = field(default_factory=set)
     _fresh: list[Material] = field(default_factory=list)
     _asked: bool = False
+
+    def say(self, text: str) -> None:
+        """Add an answer that reads the same in a file."""
+        self.answers.append(Answer(text, text))
 
     def add(self, material: Material) -> None:
         """Take in something opened or read. The questions that follow are asked of it, and of what came right before it."""
@@ -58,6 +63,12 @@ class Work:
         self.page_is_old = False
         self.visited.add(page.url.partition("#")[0])
 
+    def use(self, page: Page) -> None:
+        """Note that a page has served its purpose, so that it need not be summed up."""
+        for material in self.materials:
+            if material.source is page:
+                material.used = True
+
     def moved(self, page: Page) -> None:
         """The current page has become another one by an action: questions are asked of that one."""
         old = self.page
@@ -67,7 +78,7 @@ class Work:
                 material.source = page
                 self._asked = False
                 return
-        self.add(Material(page.url, page, used=True))
+        self.add(Material(page.url, page))
 
     def asked(self) -> list[Page | Document]:
         """What a question is asked of."""
