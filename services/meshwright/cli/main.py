@@ -1,0 +1,106 @@
+"""The commands of `meshwright`. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Meshwright: a gRPC mesh for AI agents.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MESHWRIGHT_ADDRESS",
+        help="Where the mesh is: host:port, https://host or unix:/path. Default: localhost:8080.",
+        show_envvar=True,
+    ),
+]
+
+
+@app.command()
+def up(
+    port: Annotated[
+        int, typer.Option(envvar="MESHWRIGHT_PORT", min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8080,
+    host: Annotated[str, typer.Option(envvar="MESHWRIGHT_HOST", help="Address to listen on.")] = "127.0.0.1",
+    model: Annotated[
+        str | None, typer.Option(help="Language model, such as openai:gpt-5 or offline. Default: MESHWRIGHT_MODEL.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of everything that is kept. Default: MESHWRIGHT_DATA_DIR.")
+    ] = None,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser once the mesh is ready.")
+    ] = False,
+) -> None:
+    """Start the whole mesh and keep it running until Ctrl-C.
+
+    Exit codes: 0 stopped as asked, 1 a service failed for good, 2 it could not start, 130 ended by a second Ctrl-C.
+    """
+    from meshwright.cli.up.command import up as run_up
+
+    raise typer.Exit(run_up(host, port, data_dir, model, open_page))
+
+
+@app.command()
+def serve(
+    service: Annotated[str, typer.Argument(metavar="agent|tools|browser|gateway|site", help="The service.")],
+    listen: Annotated[str | None, typer.Option(help="Where an inner service listens: host:port or unix:/path.")] = None,
+    host: Annotated[str | None, typer.Option(help="Where the gateway listens.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The gateway's port.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of everything that is kept.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Run one service in the foreground. `meshwright settings` lists what it can be told by environment.
+
+    Exit codes: 0 stopped as asked, 2 it could not start.
+    """
+    from meshwright.cli.serve import SERVICES
+    from meshwright.cli.serve import serve as run_service
+    from meshwright.cli.up.checks import CannotStartError, check_packages
+
+    if service not in SERVICES:
+        raise typer.BadParameter(f"{service!r} is none of {', '.join(SERVICES)}", param_hint="service")
+    try:
+        check_packages()
+    except CannotStartError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    flags = {"listen": listen, "host": host, "port": port, "data_dir": data_dir, "log_level": log_level}
+    raise typer.Exit(run_service(service, flags))
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="The task, in plain language; - reads it from standard input.")],
+    session: Annotated[str | None, typer.Option(help="Go on in this session instead of a new one.")] = None,
+    model: Annotated[str, typer.Option(help="Language model of this run, such as openai:gpt-5.")] = "",
+    timeout: Annotated[float | None, typer.Option(min=1, help="Seconds that the run may take at most.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one event a line as protobuf JSON.")] = False,
+    address: Address = None,
+) -> None:
+    """Give the agent a task and show what it does. Ctrl-C cancels the run.
+
+    The answer goes to standard output, everything else to standard error.
+
+    Exit codes: 0 completed, 1 failed, 2 wrong request, 3 cancelled, 4 expired, 5 no mesh there, 130 left by a second Ctrl-C.
+    """
+    from meshwright.cli.run.command import run as run_task
+
+    raise typer.Exit(run_task(task, session, model, timeout, as_json, address))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(f"meshwright {installed('meshwright')}")

@@ -1,0 +1,1 @@
+"""Showing a run: `meshwright run`, and the runs of `meshwright chat`."""

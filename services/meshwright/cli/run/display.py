@@ -1,0 +1,45 @@
+"""What the ways of showing a run have in common."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from meshwright.client import Event
+
+MAX_ARGUMENT_CHARS = 60
+
+
+class Display(Protocol):
+    """Shows the events of one run while its `with` block is open."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Show what happened."""
+
+    def note(self, text: str) -> None:
+        """Say something to the person."""
+
+
+def brief(arguments: dict[str, Any]) -> str:
+    """The arguments of a tool call on a part of a line: `url=http://localhost:8080/demo/`."""
+    return " ".join(f"{name}={_brief_value(value)}" for name, value in arguments.items())
+
+
+def _brief_value(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(printable(text).split())
+    return text if len(text) <= MAX_ARGUMENT_CHARS else f"{text[: MAX_ARGUMENT_CHARS - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere without what would drive the terminal: control characters but for tab and new line."""
+    return "".join(c for c in text if c in "\t\n" or (ord(c) >= 32 and not 0x7F <= ord(c) < 0xA0))

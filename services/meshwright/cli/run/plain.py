@@ -1,0 +1,71 @@
+"""A run in plain lines, for pipes and logs: what it does on standard error, its answer on standard output."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Self
+
+from meshwright.cli.run.display import brief, printable
+from meshwright.client import (
+    ArtifactAdded,
+    Message,
+    Notice,
+    Role,
+    RunFinished,
+    RunOutcome,
+    RunQueued,
+    RunStarted,
+    ToolCallFinished,
+    ToolCallStarted,
+    ToolOutcome,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from meshwright.client import Event
+
+
+class PlainDisplay:
+    """One line for each thing that begins or ends."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        sys.stdout.flush()
+
+    def show(self, event: Event) -> None:
+        """Show what happened."""
+        match event:
+            case RunQueued(session_id=session_id, run_id=run_id):
+                self.note(f"run {run_id} of session {session_id}")
+            case RunStarted(model=model):
+                self.note(f"model {model}")
+            case ToolCallStarted(tool=tool, arguments=arguments):
+                self.note(f"> {tool} {brief(arguments)}".rstrip())
+            case ToolCallFinished(tool=tool, outcome=outcome, duration=duration, error=error):
+                end = "done" if outcome is ToolOutcome.SUCCEEDED else str(outcome)
+                why = f": {error.message}" if error is not None else ""
+                self.note(f"< {tool} {end} after {duration.total_seconds():.1f} s{why}")
+            case Message(role=Role.AGENT, text=text, call_ids=call_ids, partial=partial) if text and (
+                call_ids or partial
+            ):
+                self.note(text)
+            case ArtifactAdded(artifact=artifact):
+                self.note(
+                    f"+ {artifact.name} ({artifact.media_type}, {artifact.size_bytes} bytes, {artifact.artifact_id})"
+                )
+            case Notice(text=text):
+                self.note(f"! {text}")
+            case RunFinished(outcome=RunOutcome.COMPLETED, answer=answer):
+                sys.stdout.write(f"{printable(answer)}\n")
+            case _:
+                pass
+
+    def note(self, text: str) -> None:
+        """Say something on standard error."""
+        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""`meshwright up`: the whole mesh as child processes of one terminal."""

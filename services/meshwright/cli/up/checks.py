@@ -1,0 +1,60 @@
+"""What is checked before anything starts."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from importlib.util import find_spec
+
+# One module of each extra package without which a service does not even import.
+NEEDED = (
+    "aiohttp",
+    "envoy",
+    "grpc_health",
+    "msgspec",
+    "playwright",
+    "pydantic_settings",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
+
+
+class CannotStartError(Exception):
+    """The mesh cannot start. The message says why and what to do."""
+
+
+def check_packages() -> None:
+    """Raise CannotStartError where only the SDK is installed."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise CannotStartError(
+            'This installation has the SDK only. To run a mesh: pip install "meshwright[server]"\n'
+            f"(missing: {', '.join(missing)})"
+        )
+
+
+def check_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises CannotStartError where it cannot be listened on."""
+    address = "127.0.0.1" if host == "localhost" else host
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            probe.listen()
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise CannotStartError(_complaint(error, host, port)) from error
+
+
+def _complaint(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} is in use, perhaps by a mesh that runs already: `meshwright doctor` tells.\n"
+            f"Stop what uses it, or choose another port: meshwright up --port {port + 1 if port < 65535 else port - 1}"
+        )
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs more rights than this user has. Choose one from 1024 up: meshwright up --port 8080"
+    return f"Cannot listen on {host}: {os.strerror(error.errno or 0)}. Choose an address of this machine with --host."

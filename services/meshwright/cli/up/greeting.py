@@ -1,0 +1,50 @@
+"""What a person is told once the mesh is ready."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from meshwright.client import Mesh, MeshError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from meshwright.cli.up.plan import Plan
+    from meshwright.client import AgentInfo
+
+TASK = "Compare the prices of the lamp and the desk in the demo shop"
+THROUGH_GATEWAY_SECONDS = 15.0
+
+
+async def greet(plan: Plan, console: Console, seconds: float) -> None:
+    """Ask the mesh through its front door what it is, and say how to use it."""
+    try:
+        async with Mesh(plan.address) as mesh:
+            agent = await mesh.wait_ready(THROUGH_GATEWAY_SECONDS)
+    except MeshError as error:
+        console.print(f"[bold red]The gateway does not let calls through:[/] {escape(error.message)}", highlight=False)
+        return
+    console.print(f"\n[bold green]The mesh is ready[/] at [bold]{plan.url}[/] after {seconds:.1f} s", highlight=False)
+    console.print(_ways(plan, agent), highlight=False)
+    console.print("Ctrl-C stops it.", style="dim", highlight=False)
+
+
+def _ways(plan: Plan, agent: AgentInfo) -> Table:
+    task = agent.example_tasks[0] if agent.example_tasks else TASK
+    elsewhere = "" if plan.port == 8080 else f" --address {plan.address}"
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("Model", escape(agent.model) + (_OFFLINE if agent.offline else ""))
+    table.add_row("Page", plan.url)
+    table.add_row("Command", escape(f'meshwright run "{task}"{elsewhere}'))
+    table.add_row("Python", escape(f'async with Mesh("{plan.address}") as mesh: print(await mesh.ask("..."))'))
+    table.add_row("grpcurl", f"grpcurl -plaintext {plan.address} list")
+    table.add_row("Logs", escape(str(plan.logs)))
+    return table
+
+
+_OFFLINE = " (no language model: it follows plain instructions; set OPENAI_API_KEY or MESHWRIGHT_MODEL for a real one)"

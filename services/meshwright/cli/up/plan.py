@@ -1,0 +1,89 @@
+"""Where everything of a mesh is: addresses, folders, environments."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SERVICES = ("gateway", "agent", "tools", "browser", "site")
+PREFIX = "meshwright-"
+# Somebody waits at the terminal: streams are told to go at once, and nobody needs long to end.
+STOP_SETTINGS = {"MESHWRIGHT_STOP_GRACE": "2", "MESHWRIGHT_GATEWAY_DRAIN_SECONDS": "2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A mesh to be started."""
+
+    host: str
+    port: int
+    data_dir: Path
+    runtime_dir: Path
+    """Private folder of the sockets; gone when the mesh is."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the command line set, for all services."""
+
+    @property
+    def address(self) -> str:
+        """Where clients connect."""
+        host = "localhost" if self.host in ("127.0.0.1", "localhost", "::1") else self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The page."""
+        return f"http://{self.address}"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the services' logs."""
+        return self.data_dir / "logs"
+
+    def socket(self, service: str) -> Path:
+        """Socket on which an inner service listens."""
+        return self.runtime_dir / f"{service}.sock"
+
+    def environment(self, service: str) -> dict[str, str]:
+        """Environment of a service's process."""
+        inner = [name for name in SERVICES if name != "gateway"]
+        environment = {**STOP_SETTINGS, **os.environ, **self.settings}
+        environment |= {f"MESHWRIGHT_{name.upper()}_ADDRESS": f"unix:{self.socket(name)}" for name in inner}
+        environment |= {
+            "MESHWRIGHT_HOST": self.host,
+            "MESHWRIGHT_PORT": str(self.port),
+            "MESHWRIGHT_DATA_DIR": str(self.data_dir),
+            "MESHWRIGHT_RUNTIME_DIR": str(self.runtime_dir),
+        }
+        # Of another mesh, perhaps; a service here listens on its socket.
+        environment.pop("MESHWRIGHT_LISTEN", None)
+        if service in inner:
+            environment["MESHWRIGHT_LISTEN"] = f"unix:{self.socket(service)}"
+        return environment
+
+
+def make_runtime_dir() -> Path:
+    """A private folder with a short path, since the path of a socket has about 100 bytes. Removes those of dead meshes."""
+    configured = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = Path(configured if configured and os.access(configured, os.W_OK | os.X_OK) else tempfile.gettempdir())
+    for left in base.glob(f"{PREFIX}[0-9]*-*"):
+        _remove_if_dead(left)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
+
+
+def _remove_if_dead(folder: Path) -> None:
+    pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+    try:
+        mine = folder.stat().st_uid == os.geteuid()
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        if mine:
+            shutil.rmtree(folder, ignore_errors=True)
+    except (OSError, ValueError):
+        return

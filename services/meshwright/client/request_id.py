@@ -1,0 +1,10 @@
+"""Identifiers of requests, made here so that a request can be repeated and takes effect once."""
+
+from __future__ import annotations
+
+import uuid
+
+
+def new_request_id() -> str:
+    """An identifier that nobody else has."""
+    return uuid.uuid4().hex
