@@ -21,7 +21,7 @@ from meshwright.tools.settings import ToolSettings
 from meshwright.tools.tool import Annotations, Tool, tool
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.event_pb2 import Event, EventFilter, EventKind
-from meshwright.v1.run_pb2 import RunOutcome, RunState
+from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunState
 from meshwright.v1.session_pb2 import Session
 from meshwright.v1.stream_pb2 import Close
 from meshwright.v1.tool_pb2 import ToolOutcome
@@ -67,6 +67,19 @@ def waiting_tool(cancelled: asyncio.Event) -> Tool:
             cancelled.set()
             raise
         return Output("never")
+
+    return wait
+
+
+def gate_tool(gate: asyncio.Event) -> Tool:
+    """A tool that ends when the gate opens."""
+
+    @tool("test.wait", Annotations(default_timeout=60.0))
+    async def wait(args: Nothing, call: CallContext) -> Output[Done]:
+        """Waits for the gate."""
+        await call.progress("waiting")
+        await gate.wait()
+        return Output("open")
 
     return wait
 
@@ -189,6 +202,36 @@ async def test_a_disconnect_does_not_stop_a_run(mesh: AgentMesh) -> None:
     events = await mesh.events(session_id, runs[0].run_id)
     assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
     assert (await mesh.stub.GetSession(pb.GetSessionRequest(session_id=session_id))).session.title == "mine"
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_a_run_that_asks_for_it_is_cancelled_when_its_stream_vanishes_and_nobody_comes_back(
+    tmp_path: Path, comes_back: bool
+) -> None:
+    script = in_turn([Call("test.wait", {})], Say("Still here."))
+    gate = asyncio.Event()
+    async with agent_mesh(tmp_path, script, [gate_tool(gate)], disconnect_grace=0.2) as mesh:
+        session_id = await mesh.new_session()
+        stream = mesh.stub.Converse()
+        await stream.write(pb.ConverseRequest(command_id="1", start=pb.ConverseStart(session_id=session_id)))
+        start = pb.StartRunCommand()
+        start.spec.task = "wait"
+        start.spec.options.on_disconnect = DisconnectPolicy.DISCONNECT_POLICY_CANCEL
+        await stream.write(pb.ConverseRequest(command_id="2", start_run=start))
+        await mesh.wait_for(session_id, "tool_call_progress")
+        back = mesh.stub.WatchSession(pb.WatchSessionRequest(session_id=session_id)) if comes_back else None
+        if back is not None:
+            await back.read()
+        stream.cancel()
+        run_id = (await mesh.stub.ListRuns(pb.ListRunsRequest(session_id=session_id))).runs[0].run_id
+        if not comes_back:
+            request = pb.GetRunRequest(session_id=session_id, run_id=run_id)
+            while not (await mesh.stub.GetRun(request)).run.finish_sequence:  # noqa: ASYNC110 - a watcher would keep it alive
+                await asyncio.sleep(0.02)
+        gate.set()
+        events = await mesh.events(session_id, run_id)
+    expected = RunOutcome.RUN_OUTCOME_COMPLETED if comes_back else RunOutcome.RUN_OUTCOME_CANCELLED
+    assert events[-1].run_finished.outcome == expected
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from meshwright.v1.agent_service_pb2 import (
     Receipt,
     StartRunRequest,
 )
+from meshwright.v1.run_pb2 import DisconnectPolicy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from meshwright.agent.verbs import Verbs
     from meshwright.agent.watching import Watcher
     from meshwright.v1.agent_service_pb2 import ConverseStart
+    from meshwright.v1.run_pb2 import Run
     from meshwright.v1.session_pb2 import Session
 
 START_SECONDS = 30.0
@@ -50,53 +52,71 @@ async def open_session(commands: AsyncIterator[ConverseRequest], verbs: Verbs, p
     return Opening(await verbs.create_session(principal, request), start, created=True)
 
 
-async def obey(
-    commands: AsyncIterator[ConverseRequest], verbs: Verbs, principal: str, session_id: str, watcher: Watcher
-) -> None:
-    """Carry out the commands that follow, one after the other, and end the watcher when they end."""
-    try:
-        async for request in commands:
-            command = request.WhichOneof("command")
-            if command == "close":
-                break
-            if command == "start":
-                raise _protocol("another command", "`start` comes only once.")
-            if command != "acknowledge":
-                watcher.send_receipt(await _receipt(request, verbs, principal, session_id))
-    except MeshError as error:
-        watcher.finish(error)
-    else:
-        watcher.finish()
+class Commands:
+    """The commands after the first, carried out one after the other."""
 
+    def __init__(self, verbs: Verbs, principal: str, session_id: str, watcher: Watcher) -> None:
+        self._verbs = verbs
+        self._principal = principal
+        self._session_id = session_id
+        self._watcher = watcher
+        self.closed = False
+        self.fragile_runs: list[str] = []
+        """Runs that do not want to outlive the stream's vanishing."""
 
-async def _receipt(request: ConverseRequest, verbs: Verbs, principal: str, session_id: str) -> Receipt:
-    """Carry out one command; its refusal is a receipt too."""
-    receipt = Receipt(command_id=request.command_id)
-    try:
-        match request.WhichOneof("command"):
-            case "start_run":
-                command = request.start_run
-                start = StartRunRequest(
-                    request_id=request.command_id,
-                    session_id=session_id,
-                    spec=command.spec,
-                    when_busy=command.when_busy,
-                )
-                receipt.run.CopyFrom(await verbs.start_run(principal, start))
-            case "cancel_run":
-                cancel = CancelRunRequest(
-                    request_id=request.command_id, session_id=session_id, run_id=request.cancel_run.run_id
-                )
-                receipt.run.CopyFrom(await verbs.cancel_run(principal, cancel))
-            case other:
-                raise MeshError(
-                    reasons.ERROR_REASON_NOT_IMPLEMENTED,
-                    f"This agent does not implement the command {other} yet.",
-                    metadata={"method": f"/meshwright.v1.AgentService/Converse#{other}"},
-                )
-    except MeshError as error:
-        receipt.error.CopyFrom(error.to_status())
-    return receipt
+    async def obey(self, commands: AsyncIterator[ConverseRequest]) -> None:
+        """Carry out all, and end the watcher when they end."""
+        try:
+            async for request in commands:
+                command = request.WhichOneof("command")
+                if command == "close":
+                    self.closed = True
+                    break
+                if command == "start":
+                    raise _protocol("another command", "`start` comes only once.")
+                if command != "acknowledge":
+                    self._watcher.send_receipt(await self._receipt(request))
+        except MeshError as error:
+            self._watcher.finish(error)
+        else:
+            self._watcher.finish()
+
+    async def _receipt(self, request: ConverseRequest) -> Receipt:
+        """Carry out one command; its refusal is a receipt too."""
+        receipt = Receipt(command_id=request.command_id)
+        try:
+            match request.WhichOneof("command"):
+                case "start_run":
+                    receipt.run.CopyFrom(await self._start_run(request))
+                case "cancel_run":
+                    cancel = CancelRunRequest(
+                        request_id=request.command_id,
+                        session_id=self._session_id,
+                        run_id=request.cancel_run.run_id,
+                    )
+                    receipt.run.CopyFrom(await self._verbs.cancel_run(self._principal, cancel))
+                case other:
+                    raise MeshError(
+                        reasons.ERROR_REASON_NOT_IMPLEMENTED,
+                        f"This agent does not implement the command {other} yet.",
+                        metadata={"method": f"/meshwright.v1.AgentService/Converse#{other}"},
+                    )
+        except MeshError as error:
+            receipt.error.CopyFrom(error.to_status())
+        return receipt
+
+    async def _start_run(self, request: ConverseRequest) -> Run:
+        command = request.start_run
+        start = StartRunRequest(
+            request_id=request.command_id,
+            session_id=self._session_id,
+            spec=command.spec,
+            when_busy=command.when_busy,
+        )
+        run = await self._verbs.start_run(self._principal, start)
+        if run.spec.options.on_disconnect == DisconnectPolicy.DISCONNECT_POLICY_CANCEL:
+            self.fragile_runs.append(run.run_id)
+        return run
 
 
 def _protocol(expected: str, message: str) -> MeshError:

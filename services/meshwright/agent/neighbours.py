@@ -9,9 +9,13 @@ import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from meshwright.v1 import browser_service_pb2, tool_service_pb2
+
 if TYPE_CHECKING:
     from meshwright.serving.health import Readiness
 
+TOOL_SERVICE = tool_service_pb2.DESCRIPTOR.services_by_name["ToolService"].full_name
+BROWSER_SERVICE = browser_service_pb2.DESCRIPTOR.services_by_name["BrowserService"].full_name
 RETRY_SECONDS = 1.0
 
 

@@ -7,12 +7,13 @@ import importlib.metadata
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from meshwright.agent.converse import obey, open_session
+from meshwright.agent.abandonment import Abandonment
+from meshwright.agent.converse import Commands, open_session
 from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.models import Models
-from meshwright.agent.neighbours import follow_health
+from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_health
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
@@ -48,26 +49,38 @@ Serialised = Any
 class AgentServicer(AgentServiceServicer):
     """Every RPC in a few lines; what they do is in `Verbs` and `Watcher`. Steering and approvals are not implemented yet."""
 
-    def __init__(self, store: Store, verbs: Verbs, toolbox: Toolbox, artifacts: ArtifactStore, agent: pb.Agent) -> None:
+    def __init__(
+        self,
+        store: Store,
+        verbs: Verbs,
+        toolbox: Toolbox,
+        artifacts: ArtifactStore,
+        agent: pb.Agent,
+        disconnect_grace: float,
+    ) -> None:
         self._store = store
         self._verbs = verbs
         self._toolbox = toolbox
         self._artifacts = artifacts
         self._agent = agent
         self.watchers = Watchers()
+        self.abandonment = Abandonment(verbs, self.watchers, disconnect_grace)
 
     async def Converse(
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context
     ) -> AsyncGenerator[Serialised, None]:
         session, start, created = await open_session(requests, self._verbs, LOCAL_PRINCIPAL)
         watcher = Watcher(self._store, session, after_sequence=start.after_sequence, wanted=start.filter)
-        obeying = asyncio.create_task(obey(requests, self._verbs, LOCAL_PRINCIPAL, session.session_id, watcher))
+        commands = Commands(self._verbs, LOCAL_PRINCIPAL, session.session_id, watcher)
+        obeying = asyncio.create_task(commands.obey(requests))
         try:
             async for frame in self._frames(watcher, created=created):
                 yield frame
         finally:
             obeying.cancel()
             await asyncio.wait([obeying])
+            if not commands.closed:
+                self.abandonment.stream_vanished(LOCAL_PRINCIPAL, session.session_id, commands.fragile_runs)
 
     async def WatchSession(self, request: pb.WatchSessionRequest, context: Context) -> AsyncGenerator[Serialised, None]:
         session = await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
@@ -165,12 +178,13 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             toolbox,
             ArtifactStore(settings.artifacts_url),
             _describe(settings, models),
+            settings.disconnect_grace,
         )
         background = [
             asyncio.create_task(dispatcher.run(), name="dispatcher"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
-            asyncio.create_task(follow_health("meshwright.v1.ToolService", channel, readiness)),
-            asyncio.create_task(follow_health("meshwright.v1.BrowserService", browser, readiness)),
+            asyncio.create_task(follow_health(TOOL_SERVICE, channel, readiness)),
+            asyncio.create_task(follow_health(BROWSER_SERVICE, browser, readiness)),
         ]
         try:
             yield servicer
@@ -178,6 +192,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             for task in background:
                 task.cancel()
             await asyncio.wait(background)
+            await servicer.abandonment.close()
             await toolbox.close()
             await models.close()
             await channel.close()

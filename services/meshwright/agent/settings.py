@@ -43,6 +43,12 @@ class AgentSettings(ServerSettings, ModelSettings):
         le=3600,
         description="Seconds that a session keeps its browser after a run, so that the next message goes on in it.",
     )
+    disconnect_grace: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a client has to come back before a run that asked for it is cancelled.",
+    )
     history_budget: int = Field(
         200_000,
         ge=10_000,

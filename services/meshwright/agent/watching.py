@@ -60,11 +60,12 @@ class Watcher:
                 metadata={"after_sequence": after_sequence, "last_sequence": session.last_sequence},
             )
         self.cursor = after_sequence
+        self.session_id = session.session_id
         self._until_run_id = ""
         self._store = store
         self._session = session
         self._selected = Selection(wanted)
-        self._subscription = store.subscribe(session.session_id)
+        self._subscription = store.subscribe(self.session_id)
         self._receipts: deque[Receipt] = deque()
         self._failure: MeshError | None = None
         self._finished = False
@@ -113,7 +114,7 @@ class Watcher:
 
     async def _replay(self) -> AsyncGenerator[bytes, None]:
         while not self._finished:
-            events = await self._store.read(self._session.session_id, self.cursor, MAX_EVENTS_IN_FRAME)
+            events = await self._store.read(self.session_id, self.cursor, MAX_EVENTS_IN_FRAME)
             for frame in self._frames_of(events):
                 yield frame
             if len(events) < MAX_EVENTS_IN_FRAME:
@@ -169,6 +170,10 @@ class Watchers:
 
     def __len__(self) -> int:
         return len(self._watchers)
+
+    def watching(self, session_id: str) -> bool:
+        """Whether anybody watches the session."""
+        return any(watcher.session_id == session_id for watcher in self._watchers)
 
     def add(self, watcher: Watcher) -> None:
         """Look after a watcher."""
