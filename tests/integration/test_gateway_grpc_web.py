@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from meshwright.serving.errors import MeshError
 from tests.support import grpc_web
 from tests.support.gateway_mesh import (
     AGENT,
@@ -93,6 +94,9 @@ async def test_a_deadline_ends_the_stream_with_its_status_in_the_trailers(mesh: 
 async def test_an_unknown_method_is_unimplemented(mesh: Mesh, method: str, http_status: int) -> None:
     _, status = await grpc_web.call(mesh.http, mesh.gateway.address, method)
     assert (status.code, status.http_status, status.in_headers) == (UNIMPLEMENTED, http_status, True)
+    if http_status == 404:
+        assert status.details is not None
+        assert MeshError.from_status(status.details).reason_name == "NOT_IMPLEMENTED"
 
 
 async def test_a_large_message_passes(mesh: Mesh) -> None:

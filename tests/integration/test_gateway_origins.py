@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from meshwright.serving.errors import MeshError
 from tests.support import grpc_web
 from tests.support.gateway_mesh import CreateSession, GetAgent, running_mesh
 
@@ -51,6 +52,9 @@ async def test_a_call_from_a_foreign_page_is_refused_before_the_service(mesh: Me
     before = len(mesh.agent.metadata)
     _, status = await grpc_web.call(mesh.http, mesh.gateway.address, GetAgent, headers={"origin": origin})
     assert status.code == PERMISSION_DENIED
+    assert status.details is not None
+    error = MeshError.from_status(status.details)
+    assert (error.reason_name, error.message) == ("ORIGIN_NOT_ALLOWED", status.message)
     assert "MESHWRIGHT_CORS_ORIGINS" in status.message
     assert len(mesh.agent.metadata) == before
 

@@ -27,15 +27,51 @@ class LocalReply:
     details: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the gateway says to a request that it refuses; see LocalReply for `details`."""
+
+    message: str
+    details: str
+
+
+def _details(error: MeshError) -> str:
+    """The error as the value of grpc-status-details-bin."""
+    return base64.b64encode(error.to_status().SerializeToString(deterministic=True)).decode("ascii").rstrip("=")
+
+
 def _unavailable(service: Service) -> LocalReply:
     error = MeshError(
         reasons.ERROR_REASON_UNAVAILABLE,
         f"{service.name} cannot be reached at the moment.",
         metadata={"service": service.name},
     )
-    status = error.to_status()
-    details = base64.b64encode(status.SerializeToString(deterministic=True)).decode("ascii").rstrip("=")
-    return LocalReply(f"/{service.name}/", UNREACHABLE_FLAGS, status.message, details)
+    return LocalReply(f"/{service.name}/", UNREACHABLE_FLAGS, error.message, _details(error))
+
+
+def _refusal(error: MeshError) -> Refusal:
+    return Refusal(error.message, _details(error))
 
 
 LOCAL_REPLIES = tuple(_unavailable(service) for service in SERVICES)
+
+FOREIGN_ORIGIN = _refusal(
+    MeshError(
+        reasons.ERROR_REASON_ORIGIN_NOT_ALLOWED,
+        "Pages of this origin may not call here; see MESHWRIGHT_CORS_ORIGINS, and MESHWRIGHT_ALLOWED_HOSTS for other names of this host.",
+        metadata={"setting": "MESHWRIGHT_CORS_ORIGINS"},
+    )
+)
+FOREIGN_HOST = _refusal(
+    MeshError(
+        reasons.ERROR_REASON_ORIGIN_NOT_ALLOWED,
+        "This host name is not allowed here; add it to MESHWRIGHT_ALLOWED_HOSTS.",
+        metadata={"setting": "MESHWRIGHT_ALLOWED_HOSTS"},
+    )
+)
+UNKNOWN_SERVICE = _refusal(
+    MeshError(
+        reasons.ERROR_REASON_NOT_IMPLEMENTED,
+        "There is no such service here; list the services with server reflection.",
+    )
+)

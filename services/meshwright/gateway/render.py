@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from meshwright.gateway.local_replies import LOCAL_REPLIES
+from meshwright.gateway.local_replies import FOREIGN_HOST, FOREIGN_ORIGIN, LOCAL_REPLIES, UNKNOWN_SERVICE
 from meshwright.gateway.routes import (
     GRPC_ROUTES,
     ONE_TARGET_EACH,
@@ -127,6 +127,7 @@ def _bootstrap(settings: GatewaySettings, files: GatewayFiles, *, inline_route_c
         access_log=_access_log(settings.gateway_access_log),
         cors_hosts=[urlsplit(origin).netloc for origin in settings.cors_origins],
         local_replies=LOCAL_REPLIES,
+        foreign_origin=FOREIGN_ORIGIN,
         services=SERVICES,
     )
     clusters = _render(
@@ -157,6 +158,8 @@ def _route_config(settings: GatewaySettings, targets: Mapping[str, Sequence[Targ
         clusters=targets,
         grpc_routes=GRPC_ROUTES,
         page_headers=PAGE_HEADERS,
+        foreign_host=FOREIGN_HOST,
+        unknown_service=UNKNOWN_SERVICE,
     )
 
 

@@ -78,6 +78,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The page token is not one that this method gave out. INVALID_ARGUMENT.
     Example: {"reason": "INVALID_PAGE_TOKEN", "domain": "meshwright", "metadata": {}}
     """
+    ERROR_REASON_ORIGIN_NOT_ALLOWED: _ErrorReason.ValueType  # 14
+    """The gateway does not take calls from pages of this origin, or by this host name. PERMISSION_DENIED.
+    Example: {"reason": "ORIGIN_NOT_ALLOWED", "domain": "meshwright", "metadata": {"setting": "MESHWRIGHT_CORS_ORIGINS"}}
+    """
     ERROR_REASON_SESSION_NOT_FOUND: _ErrorReason.ValueType  # 20
     """No such session, or it belongs to another principal. NOT_FOUND.
     Example: {"reason": "SESSION_NOT_FOUND", "domain": "meshwright", "metadata": {"session_id": "ses_1"}}
@@ -304,6 +308,10 @@ Example: {"reason": "STREAM_PROTOCOL", "domain": "meshwright", "metadata": {"exp
 ERROR_REASON_INVALID_PAGE_TOKEN: ErrorReason.ValueType  # 13
 """The page token is not one that this method gave out. INVALID_ARGUMENT.
 Example: {"reason": "INVALID_PAGE_TOKEN", "domain": "meshwright", "metadata": {}}
+"""
+ERROR_REASON_ORIGIN_NOT_ALLOWED: ErrorReason.ValueType  # 14
+"""The gateway does not take calls from pages of this origin, or by this host name. PERMISSION_DENIED.
+Example: {"reason": "ORIGIN_NOT_ALLOWED", "domain": "meshwright", "metadata": {"setting": "MESHWRIGHT_CORS_ORIGINS"}}
 """
 ERROR_REASON_SESSION_NOT_FOUND: ErrorReason.ValueType  # 20
 """No such session, or it belongs to another principal. NOT_FOUND.
