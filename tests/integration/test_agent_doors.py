@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.model_script import Call, Cut, Fail, Hang, Say, Script, Steps, Think, Tokens, in_turn
-from tests.support.agent_mesh import AgentMesh, ConverseDoor, Door, UnaryDoor, agent_mesh
 
 from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import RunOptions, RunOutcome, RunSpec, SteeringMode
 from meshwright.v1.tool_pb2 import ToolOutcome
+from tests.model_script import Call, Cut, Fail, Hang, Say, Script, Steps, Think, Tokens, in_turn
+from tests.support.agent_mesh import AgentMesh, ConverseDoor, Door, UnaryDoor, agent_mesh
 
 DOORS: dict[str, Door] = {"unary": UnaryDoor(), "converse": ConverseDoor()}
 

@@ -8,15 +8,14 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.model_script import Hang, Say
-from tests.model_server import ModelServer
-
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import RunOutcome, RunSpec
+from tests.model_script import Hang, Say
+from tests.model_server import ModelServer
 
 PATIENCE = 30.0
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import grpc
 import pytest
 from pydantic import BaseModel, Field
-from tests.model_script import Call, Hang, Request, Say, Steps, Tokens, in_turn
-from tests.support.agent_mesh import PATIENCE, AgentMesh, agent_mesh
 
 from meshwright.serving.errors import MeshError
 from meshwright.tools.arguments import Arguments
@@ -25,6 +23,8 @@ from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunState
 from meshwright.v1.session_pb2 import Session
 from meshwright.v1.stream_pb2 import Close
 from meshwright.v1.tool_pb2 import ToolOutcome
+from tests.model_script import Call, Hang, Request, Say, Steps, Tokens, in_turn
+from tests.support.agent_mesh import PATIENCE, AgentMesh, agent_mesh
 
 
 class Nothing(Arguments):

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 from playwright.async_api import async_playwright
-from tests.support.gateway_mesh import CreateSession, GetAgent, running_mesh
 
 from meshwright.browser import chromium
+from tests.support.gateway_mesh import CreateSession, GetAgent, running_mesh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from playwright.async_api import Page
+
     from tests.support.gateway_mesh import Mesh
 
 REBOUND = "attacker.example"

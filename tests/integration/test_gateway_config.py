@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from tests.support import grpc_web
-from tests.support.gateway_mesh import AGENT, GetAgent, running_mesh
 
 from meshwright.gateway.envoy import GatewayError, validate_config
 from meshwright.gateway.render import write_files
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.serving.startup import StartupError
+from tests.support import grpc_web
+from tests.support.gateway_mesh import AGENT, GetAgent, running_mesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,9 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+
+from meshwright.gateway.gateway import Gateway
+from meshwright.serving.address import Address
 from tests.support import grpc_web
 from tests.support.gateway_mesh import (
     AGENT,
@@ -24,9 +27,6 @@ from tests.support.gateway_mesh import (
     running_mesh,
     unary,
 )
-
-from meshwright.gateway.gateway import Gateway
-from meshwright.serving.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,6 +11,7 @@ import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
+
 from tests.support.gateway_mesh import (
     AGENT,
     BROWSER,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+
 from meshwright.serving.errors import MeshError
 from tests.support import grpc_web
 from tests.support.gateway_mesh import CreateSession, GetAgent, running_mesh

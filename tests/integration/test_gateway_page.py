@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 import pytest_asyncio
+
 from tests.support.gateway_mesh import GetAgent, running_mesh
 
 if TYPE_CHECKING:

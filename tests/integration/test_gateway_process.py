@@ -15,11 +15,11 @@ import aiohttp
 import grpc
 import psutil
 import pytest
-from tests.support import grpc_web
-from tests.support.gateway_mesh import GetAgent, WatchSession, eventually, running_mesh, unary, upstream_settings, watch
 
 from meshwright.gateway.envoy import GatewayError
 from meshwright.gateway.gateway import Gateway
+from tests.support import grpc_web
+from tests.support.gateway_mesh import GetAgent, WatchSession, eventually, running_mesh, unary, upstream_settings, watch
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process

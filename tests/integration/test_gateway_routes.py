@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.gateway_mesh import GetAgent, running_mesh
 
 from meshwright.gateway.render import render_routes
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
+from tests.support.gateway_mesh import GetAgent, running_mesh
 
 if TYPE_CHECKING:
     from pathlib import Path

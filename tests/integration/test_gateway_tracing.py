@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
 from tests.support.gateway_mesh import GetAgent, running_mesh
 
 if TYPE_CHECKING:

@@ -9,8 +9,6 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
-from tests.model_script import Call, Fail, Finish, Hang, Raw, Report, Request, Say, Step, Steps, Think, Tokens, in_turn
-from tests.model_server import ModelServer
 
 from meshwright.models import (
     AssistantTurn,
@@ -29,6 +27,8 @@ from meshwright.models import (
 )
 from meshwright.models.registry import open_model
 from meshwright.models.settings import ModelSettings
+from tests.model_script import Call, Fail, Finish, Hang, Raw, Report, Request, Say, Step, Steps, Think, Tokens, in_turn
+from tests.model_server import ModelServer
 
 OPEN = ToolSchema("browser.open", "Open a page.", {"type": "object", "properties": {"url": {"type": "string"}}})
 READ = ToolSchema("file.read", "Read a file.", {"type": "object", "properties": {"path": {"type": "string"}}})

@@ -10,13 +10,13 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.model_script import Cut, Fail, Finish, Hang, Raw, Say, Step, Steps, Tokens, in_order
-from tests.model_server import ModelServer
 
 from meshwright.models import Model, ModelRequest, Part, TextDelta, UserTurn
 from meshwright.models.registry import open_model
 from meshwright.models.settings import ModelSettings
 from meshwright.serving.errors import MeshError
+from tests.model_script import Cut, Fail, Finish, Hang, Raw, Say, Step, Steps, Tokens, in_order
+from tests.model_server import ModelServer
 
 KEY = "sk-test-0123456789abcdef"
 

@@ -9,6 +9,9 @@ import grpc
 import pytest
 from grpc import StatusCode
 from structlog.testing import capture_logs
+
+from meshwright.serving.errors import MeshError
+from meshwright.v1 import error_reason_pb2 as reasons
 from tests.serving_echo import (
     ARITIES,
     SERVICE,
@@ -19,9 +22,6 @@ from tests.serving_echo import (
     echo_behind_boundary,
     echo_request,
 )
-
-from meshwright.serving.errors import MeshError
-from meshwright.v1 import error_reason_pb2 as reasons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from tests.serving_echo import EchoStub, echo_request
 
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
+from tests.serving_echo import EchoStub, echo_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,13 +14,13 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from tests.serving_echo import SERVICE, Echo, EchoStub, echo_request, register
 
 from meshwright.serving.channel import open_channel
 from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
 from meshwright.serving.startup import StartupError
 from meshwright.v1 import agent_service_pb2, tool_service_pb2
+from tests.serving_echo import SERVICE, Echo, EchoStub, echo_request, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -11,7 +11,6 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
-from tests.serving_echo import SERVICE, Echo, EchoStub, echo_behind_boundary, echo_request, register
 
 from meshwright.serving.address import Address
 from meshwright.serving.calls import Call, current_call, detached_context, entered
@@ -19,6 +18,7 @@ from meshwright.serving.channel import forward, open_channel
 from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
 from meshwright.serving.telemetry import span
+from tests.serving_echo import SERVICE, Echo, EchoStub, echo_behind_boundary, echo_request, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+
 from tests.support.site_server import SiteClient, running_site, served_site, visitor
 
 if TYPE_CHECKING:

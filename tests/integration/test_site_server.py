@@ -13,12 +13,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.support.site_server import running_site
 
 from meshwright.serving.address import Address
 from meshwright.serving.startup import StartupError
 from meshwright.site.run import serve_site
 from meshwright.site.settings import SiteSettings
+from tests.support.site_server import running_site
 
 RUN = "import uvloop; from meshwright.site.run import run_site; from meshwright.site.settings import SiteSettings; "
 RUN += "uvloop.run(run_site(SiteSettings.load()))"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from tests.support.site_server import SHIPPED_DEMO, SiteClient, copied_demo, edit, running_site, served_site, visitor
 
 from meshwright.site.shop.catalogue import Product, load_catalogue
+from tests.support.site_server import SHIPPED_DEMO, SiteClient, copied_demo, edit, running_site, served_site, visitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

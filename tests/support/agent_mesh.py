@@ -11,8 +11,6 @@ from typing import Protocol
 from uuid import uuid4
 
 import grpc
-from tests.model_script import Script, Steps
-from tests.model_server import ModelServer
 
 from meshwright.agent.service import agent_service
 from meshwright.agent.settings import AgentSettings
@@ -28,6 +26,8 @@ from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import Run, RunOptions, RunSpec, SteeringMode
 from meshwright.v1.stream_pb2 import Close
+from tests.model_script import Script, Steps
+from tests.model_server import ModelServer
 
 PATIENCE = 20.0
 LOOPBACK = Address("127.0.0.1", 0)

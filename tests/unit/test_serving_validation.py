@@ -10,7 +10,6 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.serving_echo import Chain, EchoRequest, Free, echo_request
 
 from meshwright.serving.rule_kinds import (
     Entries,
@@ -24,6 +23,7 @@ from meshwright.serving.rule_kinds import (
     Text,
 )
 from meshwright.serving.validation import Validator
+from tests.serving_echo import Chain, EchoRequest, Free, echo_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

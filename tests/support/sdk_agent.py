@@ -1,0 +1,75 @@
+"""A real AgentService for tests of the SDK, which can be stopped and started again on the same address."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshwright.agent.service import agent_service
+from meshwright.agent.settings import AgentSettings
+from meshwright.serving.address import Address
+from meshwright.serving.server import Server
+from meshwright.tools.run import tools_service
+from meshwright.tools.settings import ToolSettings
+from tests.model_server import ModelServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from meshwright.tools.tool import Tool
+    from tests.model_script import Script, Steps
+
+LOOPBACK = Address("127.0.0.1", 0)
+
+
+@dataclass
+class SdkAgent:
+    """An agent whose data are in a folder. `settings` are the agent's, beyond those that the test's parts need."""
+
+    folder: Path
+    model: ModelServer
+    tools_address: Address
+    settings: dict[str, object] = field(default_factory=dict)
+    address: Address = LOOPBACK
+    _running: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def name(self) -> str:
+        """The address as the SDK takes it."""
+        return str(self.address)
+
+    async def start(self) -> None:
+        """Listen; after the first time on the same port again."""
+        settings = AgentSettings.load(
+            listen=self.address,
+            data_dir=self.folder,
+            tools_address=self.tools_address,
+            model="openai:scripted",
+            openai_base_url=self.model.base_url,
+            model_attempts=1,
+            stop_grace=0.5,
+            **self.settings,
+        )
+        server = await self._running.enter_async_context(Server(agent_service(settings), settings))
+        self.address = server.address
+
+    async def stop(self) -> None:
+        """Stop as a deployment does: streams are told to go, runs are handed over."""
+        await self._running.aclose()
+
+
+@asynccontextmanager
+async def sdk_agent(
+    folder: Path, script: Script | Steps, tools: Sequence[Tool] | None = (), **settings: object
+) -> AsyncIterator[SdkAgent]:
+    """A running agent with these tools; None gives it the mesh's own."""
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(ModelServer(script))
+        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder)
+        served = await stack.enter_async_context(Server(tools_service(tool_settings, tools), tool_settings))
+        agent = SdkAgent(folder, model, served.address, settings)
+        await agent.start()
+        stack.push_async_callback(agent.stop)
+        yield agent
