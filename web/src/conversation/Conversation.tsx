@@ -1,0 +1,39 @@
+import type { ReactNode } from "react";
+import type { SessionState } from "../session/state";
+import { Icon } from "../ui/Icon";
+import styles from "./Conversation.module.css";
+import { EarlierMessages } from "./EarlierMessages";
+import { RunView } from "./RunView";
+import { useFollowEnd } from "./useFollowEnd";
+
+interface ConversationProps {
+  readonly state: SessionState;
+  /** What is shown above the first run, or in place of any. */
+  readonly children?: ReactNode;
+  readonly onAgain: (task: string) => void;
+  readonly onRemove: (runId: string) => void;
+}
+
+/** All runs of a session, scrolled so that the latest is in view. */
+export function Conversation({ state, children, onAgain, onRemove }: ConversationProps) {
+  const { scroller, content, atEnd, toEnd } = useFollowEnd();
+  return (
+    <div className={styles.frame}>
+      <div ref={scroller} className={styles.scroller}>
+        <div ref={content} className={styles.content}>
+          {children}
+          {state.trimmed && <EarlierMessages messages={state.earlier} />}
+          {state.runs.map((run) => (
+            <RunView key={run.runId} run={run} onAgain={onAgain} onRemove={onRemove} />
+          ))}
+        </div>
+      </div>
+      {!atEnd && (
+        <button type="button" className={styles.jump} onClick={toEnd}>
+          <Icon name="down" size={14} />
+          Jump to latest
+        </button>
+      )}
+    </div>
+  );
+}
