@@ -214,8 +214,9 @@ async def test_the_same_request_is_one_run(mesh: AgentMesh, door: Door) -> None:
         ("", RunSpec(task="x" * 100_001), "INVALID_FIELDS", "spec.task"),
         ("", RunSpec(task="x", options=RunOptions(max_steps=201)), "INVALID_FIELDS", "spec.options.max_steps"),
         ("", RunSpec(task="x", options=RunOptions(model="nobody:nothing")), "MODEL_NOT_FOUND", ""),
+        ("", RunSpec(task="x", attachment_ids=["art_1"]), "NOT_IMPLEMENTED", ""),
     ],
-    ids=["unknown session", "empty task", "long task", "too many steps", "unknown model"],
+    ids=["unknown session", "empty task", "long task", "too many steps", "unknown model", "attachments"],
 )
 async def test_bad_input_is_refused_with_details(
     mesh: AgentMesh, door: Door, session_id: str, spec: RunSpec, reason: str, field: str

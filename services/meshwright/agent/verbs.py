@@ -75,11 +75,9 @@ class Verbs:
     async def start_run(self, principal: str, request: StartRunRequest) -> Run:
         """AgentService.StartRun."""
         if request.when_busy in LATER_MODES:
-            raise MeshError(
-                reasons.ERROR_REASON_NOT_IMPLEMENTED,
-                "This agent does not steer runs yet; enqueue the task or cancel the active run first.",
-                metadata={"method": "/meshwright.v1.AgentService/StartRun"},
-            )
+            raise _not_yet("This agent does not steer runs yet; enqueue the task or cancel the active run first.")
+        if request.spec.attachment_ids:
+            raise _not_yet("This agent does not take attachments yet.")
         session = await self._store.get_session(principal, request.session_id)
         run = Run(run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED)
         run.create_time.CopyFrom(current_time())
@@ -120,6 +118,12 @@ class Verbs:
         if options.timeout.ToTimedelta() > self._defaults.timeout.ToTimedelta():
             options.timeout.CopyFrom(self._defaults.timeout)
         return options
+
+
+def _not_yet(message: str) -> MeshError:
+    return MeshError(
+        reasons.ERROR_REASON_NOT_IMPLEMENTED, message, metadata={"method": "/meshwright.v1.AgentService/StartRun"}
+    )
 
 
 def cancelled_in_queue(run: Run) -> tuple[Run, Draft]:
