@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 
 from meshwright.models.offline import plan, report
 from meshwright.models.offline.answering import Conversation
-from meshwright.models.offline.elements import find_clickable, find_field, find_link
+from meshwright.models.offline.elements import find_clickable, find_field, find_link, find_option
 from meshwright.models.offline.memory import Call, Result
 from meshwright.models.offline.pages import Page
 from meshwright.models.offline.snapshot import Node
@@ -52,6 +52,39 @@ def type_text(action: plan.Type, work: Work) -> Conversation:
         work.remarks.append(f"{said}.")
 
 
+def select(action: plan.Select, work: Work) -> Conversation:
+    """Choose an option of a list. Without such a list the option is clicked: a radio button, for example."""
+    yield from refreshed(work)
+    found = find_option(work.page, action.option, action.target) if work.page else None
+    if found is None:
+        yield from click(action.option, work)
+        return
+    values = {"values": [found[1].label]}
+    what = f"choose “{action.option}”"
+    done = yield from _act(work, what, lambda page: _list_of(page, action), "browser.select", values)
+    if done is not None:
+        work.remarks.append(f"Chose “{report.escape(found[1].label)}” in “{report.escape(done.name)}”.")
+
+
+def _list_of(page: Page, action: plan.Select) -> Node | None:
+    found = find_option(page, action.option, action.target)
+    return found[0] if found else None
+
+
+def go_back(work: Work) -> Conversation:
+    """Go back to the page before."""
+    yield from refreshed(work)
+    if work.page is None:
+        work.remarks.append("I could not go back: no page is open.")
+        return
+    (result,) = yield [Call("browser.back", {"tab": work.page.tab})]
+    if result.page is None:
+        work.remarks.append(f"I could not go back: {error_text(result)}.")
+        return
+    work.moved(result.page)
+    _tell(work, "Went back")
+
+
 def follow(action: plan.Follow, work: Work) -> Conversation:
     """Open the link that fits best, in the same tab."""
     yield from refreshed(work)
@@ -92,7 +125,7 @@ def take_screenshot(work: Work) -> Conversation:
 
 
 def _act(
-    work: Work, what: str, find: Find, tool: str, arguments: dict[str, object]
+    work: Work, what: str, find: Find, tool: str, arguments: Mapping[str, object]
 ) -> Generator[list[Call], list[Result], Node | None]:
     """Act on the element that `find` finds; when it is not there or has changed, once more on a new snapshot."""
     if work.page is None:
@@ -100,22 +133,21 @@ def _act(
         return None
     why = ""
     for attempt in range(2):
-        if attempt:
-            (seen,) = yield [Call("browser.snapshot", {"tab": work.page.tab})]
-            if seen.page is None:
-                break
-            work.moved(seen.page)
         node = find(work.page)
         if node is None:
             why = f"there is nothing like it on {report.named(work.page.source)}"
-            continue
-        (result,) = yield [Call(tool, {"tab": work.page.tab, "ref": node.ref, **arguments})]
-        if result.failed:
+            now = (yield [Call("browser.snapshot", {"tab": work.page.tab})])[0].page if not attempt else None
+        else:
+            (result,) = yield [Call(tool, {"tab": work.page.tab, "ref": node.ref, **arguments})]
+            if not result.failed:
+                if result.page is not None:
+                    work.moved(result.page)
+                return node
             why = error_text(result)
-            continue
-        if result.page is not None:
-            work.moved(result.page)
-        return node
+            now = result.shown
+        if now is None:
+            break
+        work.moved(now)
     work.remarks.append(f"I could not {report.escape(what)}: {why}.")
     return None
 

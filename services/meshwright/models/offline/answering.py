@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 
 from meshwright.models.offline import report
-from meshwright.models.offline.documents import Document
+from meshwright.models.offline.documents import Read
 from meshwright.models.offline.elements import find_link
 from meshwright.models.offline.memory import Call, Result
 from meshwright.models.offline.pages import Page
@@ -19,7 +19,7 @@ FOLLOWED = 2
 LEAST_LINK = 0.34
 """The share of a question's words that a link must have to be worth following."""
 
-Sources = Sequence[Page | Document]
+Sources = Sequence[Page | Read]
 Look = Callable[[Sources], "Finding | None"]
 
 
@@ -76,7 +76,7 @@ def _compare_sources(sources: Sources, work: Work) -> None:
         work.say("Not all of them name a price, so there is nothing that I can compare by rule.")
 
 
-def _answer_price(question: Question, sources: list[Page | Document], work: Work) -> Conversation:
+def _answer_price(question: Question, sources: list[Page | Read], work: Work) -> Conversation:
     if len(question.topics) > 1:
         findings = yield from _find_prices(question.topics, sources, work)
         work.answers += (
@@ -88,7 +88,7 @@ def _answer_price(question: Question, sources: list[Page | Document], work: Work
 
 
 def _find_prices(
-    things: Sequence[str], sources: list[Page | Document], work: Work
+    things: Sequence[str], sources: list[Page | Read], work: Work
 ) -> Generator[list[Call], list[Result], list[Finding]]:
     """The prices of several things; what is not on the pages at hand is looked for behind their links, all at once."""
     found: dict[str, Finding | None] = {}
@@ -106,7 +106,7 @@ def _find_prices(
 
 
 def _answer_one(
-    question: Question, look: Look, tell: Callable[[Finding], report.Answer], sources: list[Page | Document], work: Work
+    question: Question, look: Look, tell: Callable[[Finding], report.Answer], sources: list[Page | Read], work: Work
 ) -> Conversation:
     finding = look(sources)
     for _ in range(FOLLOWED):
@@ -138,7 +138,7 @@ def _follow(wanted: str, sources: Sources, work: Work) -> Call | None:
     return None
 
 
-def _take_in(results: list[Result], sources: list[Page | Document], work: Work) -> None:
+def _take_in(results: list[Result], sources: list[Page | Read], work: Work) -> None:
     for result in results:
         if result.page is not None:
             sources.append(result.page)

@@ -68,7 +68,8 @@ def summarise(clause: Clause, match: re.Match[str], places: Places) -> Sequence[
 
 def list_files(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
     """A folder's files."""
-    return [plan.ListFiles(clause.plain(match["path"] or "") or ".")]
+    path = clause.plain(match["path"] or "")
+    return [plan.ListFiles("" if path in (".", "workspace") else path)]
 
 
 def search_files(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
@@ -134,16 +135,16 @@ def submit(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Act
 
 
 def type_text(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
-    """A text goes into a field."""
-    target = re.sub(r"^(?:the|a|my|your)\s+", "", clause.plain(match["target"]), flags=re.IGNORECASE)
-    first, *more = re.split(r"\s+and\s+(?=.+?\s+into\s)", target, maxsplit=1, flags=re.IGNORECASE)
-    typed = plan.Type(
-        clause.plain(match["text"]), re.sub(r"\s+(?:field|box|input|bar)$", "", first, flags=re.IGNORECASE)
-    )
-    if not more:
-        return [typed]
-    again = re.match(r"(?P<text>.+?)\s+into\s+(?P<target>.+)$", more[0], re.IGNORECASE)
+    """A text goes into a field; "A into B and C into D" is two of them."""
+    first, *more = re.split(r"\s+and\s+(?=.+?\s+into\s)", match["target"], maxsplit=1, flags=re.IGNORECASE)
+    typed = plan.Type(clause.plain(match["text"]), _field_name(clause.plain(first)))
+    again = re.match(r"(?P<text>.+?)\s+into\s+(?P<target>.+)$", more[0], re.IGNORECASE) if more else None
     return [typed, *type_text(clause, again, places)] if again else [typed]
+
+
+def _field_name(text: str) -> str:
+    text = re.sub(r"^(?:the|a|my|your)\s+", "", text, flags=re.IGNORECASE)
+    return re.sub(r"\s+(?:field|box|input|bar|list|menu|dropdown)$", "", text, flags=re.IGNORECASE)
 
 
 def log_in(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
@@ -160,6 +161,17 @@ def log_in(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Act
 def go_to_place(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
     """A place that what follows is about."""
     return places.gathered(clause, match[0])[1]
+
+
+def select(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
+    """An option of a list is chosen."""
+    target = _field_name(clause.plain(match["target"] or ""))
+    return [plan.Select(re.sub(r"^the\s+", "", clause.plain(match["option"]), flags=re.IGNORECASE), target)]
+
+
+def go_back(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:
+    """The browser's way back."""
+    return [plan.GoBack()]
 
 
 def screenshot(clause: Clause, match: re.Match[str], places: Places) -> Sequence[Action]:

@@ -10,6 +10,7 @@ _PROTECTED = re.compile(
     r"""|"(?P<q1>[^"\n]*)"|`(?P<q2>[^`\n]*)`|(?<!\w)'(?P<q3>[^'\n]+)'(?!\w)|«(?P<q4>[^»\n]*)»"""
     "|\u201c(?P<q5>[^\u201d\n]*)\u201d|\u2018(?P<q6>[^\u2019\n]*)\u2019"
 )
+_WHOLE_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 _MARK = re.compile("\ue000([uq])(\\d+)\ue001")
 URL = "\ue000u\\d+\ue001"
 """In patterns: a protected URL."""
@@ -20,7 +21,7 @@ _VERBS = (
     "open|go to|goto|visit|navigate|browse|load|read|show|print|cat|display|list|ls|search|look|find|grep|write|save|create|put|"
     "store|click|press|hit|tap|push|follow|type|enter|fill|set|submit|take|make|grab|capture|screenshot|compare|tell|say|report|"
     "answer|give|get|fetch|extract|check|note|let me|what|what's|how|who|when|where|which|is|are|does|do|did|can|has|have|"
-    "summari[sz]e|sum up|add|log in|login|sign in|then|also|finally|next|after that|afterwards"
+    "summari[sz]e|sum up|add|choose|select|pick|go back|back|log in|login|sign in|then|also|finally|next|after that|afterwards"
 )
 _SPLIT = re.compile(
     rf"(?P<break>\s*[\n;]\s*|(?<=\S)(?<!\b\d)(?<!\b\d\d)[.!?]\s+"
@@ -77,12 +78,21 @@ def split_clauses(text: str) -> list[Clause]:
 
 
 def _protect(match: re.Match[str], protected: list[str]) -> str:
-    kind = "u" if match["url"] is not None else "q"
-    text, rest = match[0], ""
-    if kind == "u":
-        text = re.sub(r"[.,;:!?)\]}]+$", "", match[0])
-        rest = match[0][len(text) :]
-    else:
-        text = next(group for group in match.groups() if group is not None)
+    text, rest = next(group for group in match.groups() if group is not None), ""
+    kind = "u" if match["url"] is not None or _WHOLE_URL.fullmatch(text) else "q"
+    if match["url"] is not None:
+        text, rest = _without_punctuation(text)
     protected.append(text)
     return f"\ue000{kind}{len(protected) - 1}\ue001{rest}"
+
+
+def _without_punctuation(url: str) -> tuple[str, str]:
+    """A URL of running text and the punctuation after it; a bracket that the URL has opened belongs to it."""
+    end = len(url)
+    while url[end - 1] in ".,;:!?" or (url[end - 1] in ")]}" and url[:end].count(url[end - 1]) > _opened(url[:end])):
+        end -= 1
+    return url[:end], url[end:]
+
+
+def _opened(url: str) -> int:
+    return url.count({")": "(", "]": "[", "}": "{"}[url[-1]])

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 from meshwright.models.offline.passages import Passage, Source, row_passage
 
@@ -30,6 +31,31 @@ class Document:
         if self.path.lower().endswith((".csv", ".tsv")):
             return list(_table_passages(self.text, "\t" if self.path.lower().endswith(".tsv") else ",", self.source))
         return list(_text_passages(self.text, self.source))
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What a search in the files found: for each passage the file, the line and the text."""
+
+    found: tuple[tuple[str, int, str], ...]
+
+    @property
+    def source(self) -> Source:
+        """The documents as a source."""
+        return Source("the documents")
+
+    @cached_property
+    def passages(self) -> list[Passage]:
+        """The passages found, the best first."""
+        return [
+            passage
+            for path, line, snippet in self.found
+            for passage in _text_passages(snippet, Source(f"{path}:{line}"))
+        ]
+
+
+Read: TypeAlias = Document | Hits
+"""Anything read from files."""
 
 
 def _table_passages(text: str, delimiter: str, source: Source) -> Iterator[Passage]:

@@ -13,6 +13,8 @@ from meshwright.models.offline.tokens import found_in, stems
 CLEAR = 0.6
 """The share of a name's words that an element must have."""
 _OTHER_NAMES = {"login": "sign in", "log in": "sign in", "sign in": "log in", "basket": "cart", "cart": "basket"}
+_UNTOLD = frozenset(stems("the a an my button link field box"))
+"""What is said of an element besides its name."""
 _SUBMIT_NAMES = ("submit", "search", "sign in", "log in", "continue", "send", "save", "place order", "order", "ok")
 
 
@@ -30,6 +32,21 @@ def find_field(page: Page, target: str) -> Node | None:
         return boxes[0]
     found = _best(page, target, FIELDS)
     return found or (fields[0] if len(fields) == 1 and target.lower() in ("it", "box", "field", "search") else None)
+
+
+def find_option(page: Page, option: str, target: str) -> tuple[Node, Node] | None:
+    """The list and its option that are called so; any list that has the option when `target` is empty."""
+    best: tuple[float, Node, Node] | None = None
+    for box in (node for node in page.root.walk() if node.role in ("combobox", "listbox") and node.ref):
+        if target and not found_in(stems(target), stems(box.label)):
+            continue
+        for choice in (node for node in box.walk() if node.role == "option"):
+            wanted = stems(option)
+            share = len(found_in(wanted, stems(choice.label))) / max(len(wanted), 1)
+            score = share - 0.02 * len(stems(choice.label))
+            if share >= CLEAR and (best is None or score > best[0]):
+                best = (score, box, choice)
+    return None if best is None else best[1:]
 
 
 def find_link(page: Page, target: str, least: float = CLEAR, visited: Collection[str] = ()) -> tuple[str, str] | None:
@@ -60,7 +77,7 @@ def _names(target: str) -> list[str]:
 
 
 def _best(page: Page, target: str, roles: Collection[str]) -> Node | None:
-    wanted = stems(target)
+    wanted = [stem for stem in stems(target) if stem not in _UNTOLD] or stems(target)
     best: tuple[float, Node] | None = None
     for node in page.root.walk():
         if node.role not in roles or not node.ref or (node.role == "generic" and "cursor" not in node.attributes):

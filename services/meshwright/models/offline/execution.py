@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 
 from meshwright.models.offline import plan, report
-from meshwright.models.offline.acting import click, follow, refreshed, take_screenshot, type_text
+from meshwright.models.offline.acting import click, follow, go_back, refreshed, select, take_screenshot, type_text
 from meshwright.models.offline.answering import Conversation, answer, compare
 from meshwright.models.offline.documents import Document
+from meshwright.models.offline.gathering import call_for, material_from
 from meshwright.models.offline.memory import Call, Result
+from meshwright.models.offline.pages import Page
 from meshwright.models.offline.plan import Step
-from meshwright.models.offline.work import Material, Work, error_text
+from meshwright.models.offline.work import Work, error_text
 
 
 def carry_out(steps: Sequence[Step], work: Work) -> Conversation:
@@ -20,9 +22,9 @@ def carry_out(steps: Sequence[Step], work: Work) -> Conversation:
         if isinstance(step.action, plan.Gather):
             if number not in gathered:
                 together = list(_together(steps, number))
-                results = yield [_call(steps[n].action) for n in together]
+                results = yield [call_for(steps[n].action) for n in together]
                 gathered.update(zip(together, results, strict=True))
-            work.add(_material(step.action, gathered[number]))
+            work.add(material_from(step.action, gathered[number]))
         else:
             yield from _do(step.action, work)
 
@@ -37,57 +39,6 @@ def _together(steps: Sequence[Step], first: int) -> Iterator[int]:
         written = written or isinstance(action, plan.WriteFile)
         if isinstance(action, plan.Open) or (isinstance(action, plan.Gather) and not written):
             yield number
-
-
-def _call(action: plan.Action) -> Call:
-    match action:
-        case plan.Open(url):
-            return Call("browser.open", {"url": url})
-        case plan.ReadFile(path):
-            return Call("file.read", {"path": path})
-        case plan.ListFiles(path):
-            return Call("file.list", {"path": path})
-        case plan.SearchFiles(query):
-            return Call("search.files", {"query": query})
-        case plan.Grep(pattern, path):
-            return Call("file.grep", {"pattern": pattern, "path": path})
-        case _:
-            raise AssertionError(action)
-
-
-def _material(action: plan.Action, result: Result) -> Material:
-    match action:
-        case plan.Open(url):
-            material = Material(url, result.page)
-            failure = f"I could not open {url}"
-        case plan.ReadFile(path):
-            material = Material(path, Document(path, _content(result)))
-            failure = f"I could not read `{path}`"
-        case plan.ListFiles(path):
-            material = Material(path, Document(path, result.body), heading=f"The files in `{path}`:")
-            failure = f"I could not list `{path}`"
-        case plan.SearchFiles(query):
-            heading = f"What the documents have on “{report.escape(query)}”:"
-            material = Material(query, Document("the documents", result.body), heading=heading)
-            failure = f"I could not search for “{query}”"
-        case plan.Grep(pattern, path):
-            heading = f"The lines with “{report.escape(pattern)}” in `{path}`:"
-            material = Material(path, Document(path, result.body), heading=heading)
-            failure = f"I could not search `{path}`"
-        case _:
-            raise AssertionError(action)
-    if result.failed or material.source is None:
-        why = error_text(result) if result.failed else "the result shows no page"
-        return Material(material.what, None, f"{failure}: {why}.")
-    return material
-
-
-def _content(result: Result) -> str:
-    """A file's own text, without what the tool says around it."""
-    for key in ("content", "text"):
-        if result.structured and isinstance(value := result.structured.get(key), str):
-            return value
-    return result.body
 
 
 def _do(action: plan.Action, work: Work) -> Conversation:
@@ -106,6 +57,10 @@ def _do(action: plan.Action, work: Work) -> Conversation:
             yield from click(target, work)
         case plan.Type():
             yield from type_text(action, work)
+        case plan.Select():
+            yield from select(action, work)
+        case plan.GoBack():
+            yield from go_back(work)
         case plan.Screenshot():
             yield from take_screenshot(work)
         case plan.Unclear(text):
@@ -134,15 +89,22 @@ def _unasked(work: Work) -> list[str]:
         if material.source is None or material.used:
             continue
         material.used = True
-        if material.heading and isinstance(material.source, Document):
+        if not material.heading:
+            shown.append(report.summary(material.source))
+        elif isinstance(material.source, Document):
             shown.append(f"{material.heading}\n\n{report.excerpt(material.source.text)}")
         else:
-            shown.append(report.summary(material.source))
+            shown.append(f"{material.heading}\n\n{report.summary(material.source)}")
     return shown
 
 
 def conclusion(work: Work) -> str:
     """The answer to the task: what was found, what was done, and what could not be."""
     errors = [material.error for material in work.materials if material.error]
+    errors += [
+        f"{report.named(page.source)} answered with HTTP {page.http_status}."
+        for material in work.materials
+        if isinstance(page := material.source, Page) and page.http_status >= 400
+    ]
     parts = [*(answer.shown for answer in work.answers), *work.remarks, *_unasked(work), *errors]
     return "\n\n".join(parts)

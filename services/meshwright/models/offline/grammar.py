@@ -78,6 +78,9 @@ GRAMMAR: tuple[tuple[re.Pattern[str], Builder], ...] = _table(
     # add THING to the cart; click NAME
     (r"add\s+(?P<thing>.+?)\s+to\s+(?:the|my|your)\s+(?:shopping\s+)?(?:cart|basket|bag)$", build.add_to_cart),
     (r"(?:click|tap|press|push|follow|hit)\s+(?P<rest>.+?)(?:\s+(?:button|link|tab))?$", build.click),
+    # choose OPTION in LIST; go back
+    (r"(?:choose|select|pick)\s+(?P<option>.+?)(?:\s+(?:in|from|as|for)\s+(?P<target>.+))?$", build.select),
+    (r"(?:go\s+)?back(?:\s+to\s+.*)?$", build.go_back),
     # list the files in FOLDER
     (r"(?:(?:list|show|show me|give me|what are|print)\s+)(?:all\s+)?(?:of\s+)?(?:the\s+|my\s+)?files?"
      r"(?:\s+(?:in|of|under)\s+(?:the\s+)?(?:folder\s+|directory\s+|workspace)?(?P<path>\S*))?$", build.list_files),
@@ -106,5 +109,5 @@ GRAMMAR: tuple[tuple[re.Pattern[str], Builder], ...] = _table(
     # tell me ..., what ..., how much ...
     (r"(?:tell|say|report|answer|give|get|fetch|extract|find|check|note|let me know|look up|list|show|what|what's|how|who|when|"
      r"where|which|is|are|does|do|did|can|has|have)\b.*$", build.ask),
-    (r"(?:the\s+)?(?:prices?|costs?|title|headings?)\b.*$", build.ask),
+    (r"(?:(?:the\s+)?(?:prices?|costs?|title|headings?)\b.*|.+\s(?:prices?|costs?))$", build.ask),
 )  # fmt: skip

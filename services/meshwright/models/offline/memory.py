@@ -17,7 +17,9 @@ from meshwright.models.offline.pages import Page
 _STARTS_ANEW = re.compile(
     r"^\W*(?:stop|instead|never ?mind|forget|no[,.!]|cancel|rather)\b[\s,.!:;-]*(?:that|it|this)?[\s,.!:;-]*", re.I
 )
-_HEADER = re.compile(r"\[tab (?P<tab>[\w-]+)\]\s*(?P<title>.*?)\s+(?P<url>\w+://\S+)\s*$", re.MULTILINE)
+_HEADER = re.compile(
+    r"^\[tab (?P<tab>[\w-]+)\] (?:(?P<title>.*) — )?(?P<url>\w+:\S+)(?: \(HTTP (?P<status>\d+)\))?$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,12 @@ class Result:
     @property
     def page(self) -> Page | None:
         """The page that the result shows, if it shows one."""
-        return None if self.failed else page_of(self.text, self.structured)
+        return None if self.failed else self.shown
+
+    @property
+    def shown(self) -> Page | None:
+        """The page as it is, which an action that failed shows too."""
+        return page_of(self.text, self.structured)
 
     @property
     def body(self) -> str:
@@ -91,7 +98,7 @@ def recall(turns: Sequence[Turn]) -> Task:
                     task.steps.append({call.call_id: (call, None) for call in calls})
             case ToolTurn():
                 _record(task, turn)
-                page = page_of(turn.text, turn.structured) or page if not turn.is_error else page
+                page = page_of(turn.text, turn.structured) or page
     return task
 
 
@@ -122,9 +129,9 @@ def results_of(step: Mapping[str, tuple[ToolCall, ToolTurn | None]], calls: Sequ
 def page_of(text: str, structured: Mapping[str, Any] | None) -> Page | None:
     """The page that a browser tool's result shows: from its data, or else from its text."""
     if structured and "snapshot" in structured and "url" in structured:
-        values = {name: str(structured.get(name) or "") for name in ("tab", "url", "title", "snapshot")}
-        return Page(**values)
+        tab, url, title, snapshot = (str(structured.get(name) or "") for name in ("tab", "url", "title", "snapshot"))
+        return Page(tab, url, title, snapshot, int(structured.get("http_status") or 0))
     header = _HEADER.search(text)
     if header is None:
         return None
-    return Page(header["tab"], header["url"], header["title"].strip(), text[header.end() :])
+    return Page(header["tab"], header["url"], header["title"] or "", text[header.end() :], int(header["status"] or 0))

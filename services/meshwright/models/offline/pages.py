@@ -33,6 +33,7 @@ class Page:
     url: str
     title: str
     snapshot: str = field(repr=False)
+    http_status: int = 0
 
     @cached_property
     def root(self) -> Node:

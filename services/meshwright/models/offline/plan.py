@@ -79,6 +79,19 @@ class Type:
 
 
 @dataclass(frozen=True)
+class Select:
+    """Choose an option in the list that is called so; in the only list that has it when `target` is empty."""
+
+    option: str
+    target: str
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Go back to the page before."""
+
+
+@dataclass(frozen=True)
 class Screenshot:
     """Take a picture of the page."""
 
@@ -106,7 +119,7 @@ class Unclear:
 
 Gather: TypeAlias = Open | ReadFile | ListFiles | SearchFiles | Grep
 """Actions that need nothing from others, so that they can run at the same time."""
-Action: TypeAlias = Gather | Follow | WriteFile | Click | Type | Screenshot | Ask | Compare | Unclear
+Action: TypeAlias = Gather | Follow | WriteFile | Click | Type | Select | GoBack | Screenshot | Ask | Compare | Unclear
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,20 @@ from meshwright.models.offline.work import Work
 
 MAX_STEPS = 30
 """How many times one task may call tools."""
+_VERBS = {
+    "browser.open": "open",
+    "browser.click": "click in",
+    "browser.type": "type",
+    "browser.select": "choose in",
+    "browser.back": "go back in",
+    "browser.snapshot": "look at",
+    "browser.screenshot": "take a picture of",
+    "file.read": "read",
+    "file.write": "write",
+    "file.list": "list files",
+    "file.grep": "search",
+    "search.files": "search the documents for",
+}
 _PIECE = re.compile(r"\S+\s*(?:\S+\s*){0,2}")
 
 
@@ -100,15 +114,12 @@ def _gave_up(work: Work) -> str:
 
 def _announced(calls: Sequence[Call]) -> str:
     """What comes next, for whoever watches."""
-    verbs = {
-        "browser.open": "open", "browser.click": "click", "browser.type": "type", "browser.snapshot": "look at",
-        "browser.screenshot": "take a picture of", "file.read": "read", "file.write": "write", "file.list": "list",
-        "file.grep": "search", "search.files": "search the documents for",
-    }  # fmt: skip
-    objects = ("url", "path", "query", "text", "ref", "tab")
-    named = [
-        f"{verbs[call.tool]} {next((call.arguments[key] for key in objects if key in call.arguments), '')}"
-        for call in calls
-    ]
+    named = [f"{_VERBS[call.tool]} {_object(call)}".strip() for call in calls]
     together = " at the same time" if len(named) > 1 else ""
     return f"Next: {', '.join(named)}{together}.\n"
+
+
+def _object(call: Call) -> str:
+    return next(
+        (str(call.arguments[key]) for key in ("url", "path", "query", "text", "tab") if key in call.arguments), ""
+    )

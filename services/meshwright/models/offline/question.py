@@ -86,6 +86,7 @@ def parse_question(text: str) -> Question:
 
 def asked_stems(question: str) -> list[str]:
     """The stems to look for: of "how heavy is the lamp", those of weight and lamp."""
+    question = re.sub(r"\b((?:tele)?phone|e-?mail) (?:number|address)\b", r"\1", question, flags=re.IGNORECASE)
     named = re.sub(
         r"\bhow (\w+)\b", lambda match: _MEASURES.get(match[1].lower(), match[0]), question, flags=re.IGNORECASE
     )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from meshwright.models.offline.documents import Document
+from meshwright.models.offline.documents import Read
 from meshwright.models.offline.money import Money
 from meshwright.models.offline.pages import Page
 from meshwright.models.offline.passages import Passage
@@ -60,7 +60,7 @@ class Finding:
         return fitting[0] if best and len(fitting) == 1 and len(scored) > 1 else ""
 
 
-def find_price(topic: str, sources: Sequence[Page | Document]) -> Finding | None:
+def find_price(topic: str, sources: Sequence[Page | Read]) -> Finding | None:
     """The price of a thing; of the page's main thing when `topic` is empty."""
     priced = [passage for passage in _passages(sources) if passage.money]
     wanted = [stem for stem in content_stems(topic) if stem not in _PRICE_WORDS]
@@ -70,7 +70,7 @@ def find_price(topic: str, sources: Sequence[Page | Document]) -> Finding | None
     return _best(wanted, priced, topic, lambda passage: _price_in(wanted, passage))
 
 
-def find_extreme(question: Question, sources: Sequence[Page | Document]) -> Finding | None:
+def find_extreme(question: Question, sources: Sequence[Page | Read]) -> Finding | None:
     """The cheapest or the dearest of the things that the sources list, among those the question names if it names any."""
     wanted = content_stems(question.topics[0]) if question.topics else []
     entries = [
@@ -86,7 +86,7 @@ def find_extreme(question: Question, sources: Sequence[Page | Document]) -> Find
     return Finding(found, found.money[0], found.title)
 
 
-def find_passage(question: Question, sources: Sequence[Page | Document]) -> Finding | None:
+def find_passage(question: Question, sources: Sequence[Page | Read]) -> Finding | None:
     """The passage that fits a question best, if any fits well enough."""
     wanted = asked_stems(question.text)
     # A passage that says no more than the question does is a label, not an answer.
@@ -97,7 +97,7 @@ def find_passage(question: Question, sources: Sequence[Page | Document]) -> Find
     return _best(wanted, passages, question.text, lambda _: None, title_weight=0.2) if wanted else None
 
 
-def listed(sources: Sequence[Page | Document]) -> list[Passage]:
+def listed(sources: Sequence[Page | Read]) -> list[Passage]:
     """The entries of the lists and tables of the sources, each once."""
     entries = {
         p.title: p
@@ -107,7 +107,7 @@ def listed(sources: Sequence[Page | Document]) -> list[Passage]:
     return list(entries.values())
 
 
-def _passages(sources: Iterable[Page | Document]) -> Iterable[Passage]:
+def _passages(sources: Iterable[Page | Read]) -> Iterable[Passage]:
     return (passage for source in sources for passage in source.passages)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from meshwright.models.offline.documents import Document
+from meshwright.models.offline.documents import Document, Hits, Read
 from meshwright.models.offline.money import Money
 from meshwright.models.offline.pages import Page
 from meshwright.models.offline.passages import Passage, Source
@@ -135,10 +135,12 @@ def links(page: Page) -> str:
     return f"{len(names)} links on {named(page.source)}:\n\n" + "\n".join(lines)
 
 
-def summary(source: Page | Document) -> str:
+def summary(source: Page | Read) -> str:
     """What a page or a file begins with: no understanding, only its own first words."""
     if isinstance(source, Document):
         return f"{named(source.source)}:\n\n{excerpt(source.text)}"
+    if isinstance(source, Hits):
+        return hits(source)
     content = [p for p in source.passages if not p.marginal]
     heading = next((p.text for p in content if p.role == "heading"), "")
     said = [p.text for p in content if p.role in ("paragraph", "blockquote")]
@@ -151,6 +153,14 @@ def summary(source: Page | Document) -> str:
         shown = ", ".join(escape(title) for title in dict.fromkeys(listing[:12]))
         lines.append(f"It lists: {shown}" + ("…" if len(listing) > 12 else "") + ".")
     return "\n\n".join(lines)
+
+
+def hits(found: Hits) -> str:
+    """The passages that a search found."""
+    shown = [
+        f"- `{path}:{line}`: {escape(shortened(' '.join(snippet.split())))}" for path, line, snippet in found.found
+    ]
+    return "\n".join(shown) or "Nothing."
 
 
 def excerpt(text: str) -> str:

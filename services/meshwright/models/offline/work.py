@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from meshwright.models.offline.documents import Document
+from meshwright.models.offline.documents import Read
 from meshwright.models.offline.memory import Result
 from meshwright.models.offline.pages import Page
 from meshwright.models.offline.report import Answer
@@ -16,7 +16,7 @@ class Material:
 
     what: str
     """How the task names it: an address, a path, a query."""
-    source: Page | Document | None = None
+    source: Page | Read | None = None
     """None when it could not be had."""
     error: str = ""
     heading: str = ""
@@ -80,7 +80,7 @@ class Work:
                 return
         self.add(Material(page.url, page))
 
-    def asked(self) -> list[Page | Document]:
+    def asked(self) -> list[Page | Read]:
         """What a question is asked of."""
         self._asked = True
         for material in self._fresh:
