@@ -38,7 +38,7 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         try:
             self._store: ObjectStore = _open(url)
-        except obstore.exceptions.BaseError as error:
+        except (ValueError, obstore.exceptions.BaseError) as error:
             message = f"{url} is no object store: write file:///folder, s3://bucket/prefix, gs://... or az://..."
             raise ValueError(message) from error
 

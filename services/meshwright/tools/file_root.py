@@ -80,19 +80,22 @@ class FileRoot:
             self.folder.mkdir(0o700, parents=True, exist_ok=True)
             with open_folder(self.folder, parts[:-1], make=True) as folder:
                 before = self._size(folder, parts[-1])
-                self.quota.reserve(len(data) - (before or 0), files=before is None)
+                self.quota.reserve(len(data) - (before or 0), files=before is None, count=self.usage)
                 self._replace(folder, parts[-1], data)
                 return before is None
 
     def entries(self, parts: tuple[str, ...], *, recursive: bool) -> Iterator[Entry]:
-        """What is in the folder, by name, folders before what is in them. Links and odd files are left out."""
+        """What is in the folder, by name, folders before what is in them. Links and odd files are left out.
+
+        A workspace begins to exist with its first file, and has nothing in it before.
+        """
+        if self.quota is not None and not parts and not self.folder.is_dir():
+            return
         with self._refusals(parts), open_folder(self.folder, parts) as folder:
             yield from self._entries(folder, parts, recursive=recursive)
 
     def usage(self) -> tuple[int, int]:
-        """Bytes, and files and folders, that are in it; nothing while it does not exist."""
-        if not self.folder.is_dir():
-            return 0, 0
+        """Bytes, and files and folders, that are in it."""
         sizes = [entry.size for entry in self.entries((), recursive=True)]
         return sum(sizes), len(sizes)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from meshwright.serving.errors import MeshError
 from meshwright.tools.files.text import encoding_of, split_lines
-from meshwright.v1 import error_reason_pb2 as reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,20 +40,21 @@ CREATE VIRTUAL TABLE IF NOT EXISTS passages USING fts5 (
 );
 """
 FIND = f"""
-SELECT path, first_line, highlight(passages, 3, '{MARK}', ''), bm25(passages, 0, 0, {NAME_WEIGHT}, {TEXT_WEIGHT}) AS score
+SELECT path, first_line, highlight(passages, 3, '{MARK}', '')
 FROM passages WHERE passages MATCH :expression AND (path = :path OR substr(path, 1, length(:below)) = :below)
-ORDER BY score LIMIT :limit
+ORDER BY bm25(passages, 0, 0, {NAME_WEIGHT}, {TEXT_WEIGHT}) LIMIT :limit
 """  # noqa: S608 (constants)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that was found; the better, the lower its score."""
+    """A passage that was found."""
 
     path: str
     line: int
     snippet: str
-    score: float
+    by_name: bool
+    """The file's name matches, and nothing in the passage does."""
 
 
 class SearchIndex:
@@ -72,7 +72,7 @@ class SearchIndex:
             self._refresh(connection, job)
             found = {"expression": expression, "path": path, "below": below, "limit": limit}
             rows = connection.execute(FIND, found).fetchall()
-        return [_hit(path, first_line, marked, score) for path, first_line, marked, score in rows]
+        return [_hit(path, first_line, marked) for path, first_line, marked in rows]
 
     def _connect(self) -> sqlite3.Connection:
         self._database.parent.mkdir(0o700, parents=True, exist_ok=True)
@@ -100,22 +100,22 @@ class SearchIndex:
         connection.commit()
 
     def _files(self, job: Job) -> Iterator[Entry]:
-        try:
-            for entry in self._root.entries((), recursive=True):
-                job.check()
-                if not entry.is_folder:
-                    yield entry
-        except MeshError as error:
-            # A workspace begins to exist with its first file.
-            if error.reason != reasons.ERROR_REASON_FILE_NOT_FOUND:
-                raise
+        for entry in self._root.entries((), recursive=True):
+            job.check()
+            if not entry.is_folder:
+                yield entry
 
     def _index(self, connection: sqlite3.Connection, entry: Entry) -> None:
         path = self._root.shown(entry.parts)
         _forget(connection, path)
         [first] = connection.execute("SELECT coalesce(max(rowid), 0) + 1 FROM passages").fetchone()
-        pieces = enumerate(passages(self._text(entry)), first)
-        rows = [(rowid, path, line, name_words(path), text) for rowid, (line, text) in pieces]
+        pieces = list(passages(self._text(entry))) or [(1, "")]
+        # The name stands with the first passage only: it says nothing about the others.
+        names = [name_words(path), *[""] * (len(pieces) - 1)]
+        rows = [
+            (first + number, path, line, name, text)
+            for number, (name, (line, text)) in enumerate(zip(names, pieces, strict=True))
+        ]
         connection.executemany(
             "INSERT INTO passages (rowid, path, first_line, name, text) VALUES (?, ?, ?, ?, ?)", rows
         )
@@ -161,9 +161,9 @@ def _forget(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("DELETE FROM files WHERE path = ?", (path,))
 
 
-def _hit(path: str, first_line: int, marked: str, score: float) -> Hit:
+def _hit(path: str, first_line: int, marked: str) -> Hit:
     lines = marked.split("\n")
     best = max(range(len(lines)), key=lambda number: lines[number].count(MARK))
     around = lines[max(0, best - 1) : best + 2]
     snippet = "\n".join(around).replace(MARK, "").strip()
-    return Hit(path, first_line + best, snippet[:MAX_SNIPPET_CHARS], score)
+    return Hit(path, first_line + best, snippet[:MAX_SNIPPET_CHARS], by_name=MARK not in marked)

@@ -17,24 +17,23 @@ RECOUNT_SECONDS = 30.0
 
 
 class WorkspaceQuota:
-    """Counts what is there and refuses what would be too much. Safe for many threads at once.
+    """Counts what is there and refuses what would be too much. Safe for many threads at once."""
 
-    `count` gives the bytes and the number of files and folders that are there.
-    """
-
-    def __init__(self, max_bytes: int, max_files: int, count: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, max_bytes: int, max_files: int) -> None:
         self._max_bytes = max_bytes
         self._max_files = max_files
-        self._count = count
         self._lock = threading.Lock()
         self._counted_at = float("-inf")
         self._bytes = self._files = 0
 
-    def reserve(self, more_bytes: int, *, files: int) -> None:
-        """Notes what is about to be written. Raises QUOTA_EXCEEDED where it would be too much; less is always fine."""
+    def reserve(self, more_bytes: int, *, files: int, count: Callable[[], tuple[int, int]]) -> None:
+        """Notes what is about to be written. Raises QUOTA_EXCEEDED where it would be too much; less is always fine.
+
+        `count` gives the bytes and the number of files and folders that are there.
+        """
         with self._lock:
             if time.monotonic() - self._counted_at > RECOUNT_SECONDS:
-                self._bytes, self._files = self._count()
+                self._bytes, self._files = count()
                 self._counted_at = time.monotonic()
             if more_bytes > 0 and self._bytes + more_bytes > self._max_bytes:
                 raise _exceeded("workspace_bytes", self._max_bytes, "bytes")

@@ -85,6 +85,5 @@ class Workspaces:
             shutil.rmtree(self.folder(session_id))
 
     def _workspace(self, folder: Path) -> FileRoot:
-        counted = FileRoot(folder)
-        quota = WorkspaceQuota(self._settings.workspace_bytes, self._settings.workspace_files, counted.usage)
+        quota = WorkspaceQuota(self._settings.workspace_bytes, self._settings.workspace_files)
         return FileRoot(folder, quota=quota)

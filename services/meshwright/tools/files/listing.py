@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from meshwright.serving.errors import MeshError
 from meshwright.tools.arguments import Arguments
 from meshwright.tools.context import CallContext
 from meshwright.tools.output import Output
 from meshwright.tools.paths import DOCUMENTS, PathText
 from meshwright.tools.tool import Annotations, tool
-from meshwright.v1 import error_reason_pb2 as reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,14 +66,8 @@ def list_folder(files: FileRoots, path: str, recursive: bool, job: Job) -> Listi
 
 def _entries(files: FileRoots, path: str, recursive: bool) -> Iterator[ListedFile]:
     place = files.place(path)
-    top = place.root is files.workspace and not place.parts
-    if top:
+    if place.root is files.workspace and not place.parts:
         yield from (ListedFile(path=f"{DOCUMENTS}{name}/", size_bytes=0) for name in sorted(files.documents))
-    try:
-        for entry in place.root.entries(place.parts, recursive=recursive):
-            shown = place.root.shown(entry.parts)
-            yield ListedFile(path=f"{shown}/" if entry.is_folder else shown, size_bytes=entry.size)
-    except MeshError as error:
-        # A workspace begins to exist with its first file.
-        if not (top and error.reason == reasons.ERROR_REASON_FILE_NOT_FOUND):
-            raise
+    for entry in place.root.entries(place.parts, recursive=recursive):
+        shown = place.root.shown(entry.parts)
+        yield ListedFile(path=f"{shown}/" if entry.is_folder else shown, size_bytes=entry.size)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
@@ -16,6 +18,8 @@ from meshwright.tools.tool import Annotations, tool
 from meshwright.tools.workspaces import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshwright.tools.search_index import Hit
 
 MAX_TERMS = 32
@@ -65,24 +69,29 @@ async def search_files(args: SearchArguments, call: CallContext) -> Output[Searc
     places = [files.place(args.path)]
     if not args.path:
         places += [Place(root, ()) for root in files.documents.values()]
-    hits = [
-        hit
-        for place in places
-        for hit in await call.session.search.search(call, place, expression, MAX_PASSAGES)
-    ]
-    taken = _best(hits, args.limit)
+    found = [await call.session.search.search(call, place, expression, MAX_PASSAGES) for place in places]
+    taken = _best(found, args.limit)
     text = "\n\n".join(f"{found.path}:{found.line}\n{found.snippet}" for found in taken)
     return Output(text=text or "Nothing was found.", structured=SearchResult(results=taken))
 
 
-def _best(hits: list[Hit], limit: int) -> list[Found]:
-    taken: list[Found] = []
-    for hit in sorted(hits, key=lambda hit: hit.score):
-        if len(taken) == limit:
-            break
-        if sum(found.path == hit.path for found in taken) < PASSAGES_OF_A_FILE:
-            taken.append(Found(path=hit.path, line=hit.line, snippet=hit.snippet))
-    return taken
+def _best(found: list[list[Hit]], limit: int) -> list[Found]:
+    """The best of every folder in turn: scores of different indexes do not compare, ranks do."""
+    ranked = [(rank, hit) for hits in found for rank, hit in enumerate(_fair(hits))]
+    ranked.sort(key=itemgetter(0))
+    return [Found(path=hit.path, line=hit.line, snippet=hit.snippet) for _, hit in ranked[:limit]]
+
+
+def _fair(hits: list[Hit]) -> Iterator[Hit]:
+    """Some passages of each file, and one for its name alone where there is no better one."""
+    with_text = {hit.path for hit in hits if not hit.by_name}
+    count: Counter[str] = Counter()
+    for hit in hits:
+        if hit.by_name and hit.path in with_text:
+            continue
+        count[hit.path] += 1
+        if count[hit.path] <= PASSAGES_OF_A_FILE:
+            yield hit
 
 
 def match_expression(query: str) -> str:
