@@ -19,12 +19,13 @@ from meshwright.tools.settings import ToolSettings
 from meshwright.tools.tool import Annotations, Tool, tool
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.event_pb2 import Event, EventFilter, EventKind
-from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunState
+from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunSpec, RunState
 from meshwright.v1.session_pb2 import Session
 from meshwright.v1.stream_pb2 import Close
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Hang, Request, Say, Steps, Tokens, in_turn
 from tests.support.agent_mesh import PATIENCE, AgentMesh, agent_mesh
+from tests.support.collector import collecting
 
 
 class Nothing(Arguments):
@@ -286,6 +287,24 @@ async def test_deleting_a_session_ends_its_run_its_watchers_and_its_files(mesh: 
     assert (await watched).reason_name == "SESSION_NOT_FOUND"
     await mesh.model.wait_abandoned()
     assert not list((mesh.data_dir / "workspaces").glob(f"{session_id}*"))
+
+
+async def test_a_run_belongs_to_the_trace_of_the_call_that_started_it(tmp_path: Path) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    script = in_turn(Call("file.list", {}), Say("Done."))
+    async with collecting() as (collector, endpoint):
+        async with agent_mesh(tmp_path, script, otlp_endpoint=endpoint) as mesh:
+            session_id = await mesh.new_session()
+            request = pb.StartRunRequest(session_id=session_id, spec=RunSpec(task="list"))
+            run = (
+                await mesh.stub.StartRun(request, metadata=(("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"),))
+            ).run
+            events = await mesh.events(session_id, run.run_id)
+        spans = {each.name: each for each in collector.spans if each.trace_id.hex() == trace_id}
+    assert {"meshwright.v1.AgentService/StartRun", "run", "model.step", "tool.call"} <= set(spans)
+    assert spans["run"].parent_span_id == spans["meshwright.v1.AgentService/StartRun"].span_id
+    assert spans["model.step"].parent_span_id == spans["tool.call"].parent_span_id == spans["run"].span_id
+    assert events[-1].traceparent.split("-")[1] == trace_id
 
 
 async def test_lists_are_paged(mesh: AgentMesh) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from meshwright.serving.address import Address
@@ -19,6 +18,7 @@ from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
 from meshwright.serving.telemetry import span
 from tests.serving_echo import SERVICE, Echo, EchoStub, echo_behind_boundary, echo_request, register
+from tests.support.collector import collecting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,22 +28,6 @@ if TYPE_CHECKING:
 LIMIT = 10.0
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"
-
-
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """What an OpenTelemetry collector receives."""
-
-    def __init__(self) -> None:
-        self.spans: list[trace_pb2.Span] = []
-        self.services: set[str] = set()
-
-    async def Export(  # noqa: N802 (the name in the contract)
-        self, request: trace_service_pb2.ExportTraceServiceRequest, _context: Any
-    ) -> trace_service_pb2.ExportTraceServiceResponse:
-        for resource in request.resource_spans:
-            self.services |= {a.value.string_value for a in resource.resource.attributes if a.key == "service.name"}
-            self.spans += [each for scope in resource.scope_spans for each in scope.spans]
-        return trace_service_pb2.ExportTraceServiceResponse()
 
 
 class TracedEcho(Echo):
@@ -57,19 +41,6 @@ class TracedEcho(Echo):
 @asynccontextmanager
 async def open_echo(_readiness: Readiness) -> AsyncIterator[Echo]:
     yield TracedEcho()
-
-
-@asynccontextmanager
-async def collecting() -> AsyncIterator[tuple[Collector, str]]:
-    collector = Collector()
-    server = grpc.aio.server()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    try:
-        yield collector, f"http://127.0.0.1:{port}"
-    finally:
-        await server.stop(None)
 
 
 async def test_every_call_is_a_span_in_the_callers_trace() -> None:

@@ -9,6 +9,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from meshwright.agent.prompt import tool_turn
 from meshwright.serving.errors import MeshError
+from meshwright.serving.telemetry import span
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import ArtifactAdded, ToolCallFinished, ToolCallProgress, ToolCallStarted
 from meshwright.v1.tool_pb2 import ToolCall, ToolCompletion, ToolOutcome, ToolProgress
@@ -71,7 +72,8 @@ class Actions:
         )
 
     async def _run_one(self, asked: Asked) -> ToolTurn:
-        completion = await self._completion(asked)
+        with span("tool.call", tool=asked.tool, call_id=asked.call_id):
+            completion = await self._completion(asked)
         await asyncio.shield(self._close(asked, completion))
         return tool_turn(asked.call_id, asked.tool, completion)
 

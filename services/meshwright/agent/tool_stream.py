@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 
+from meshwright.serving.channel import forward
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.stream_pb2 import Close
@@ -53,7 +54,7 @@ class ToolStream:
         on_browser: Callable[[ExecuteResponse], None],
     ) -> ToolStream:
         """Open a stream for a session. `on_browser` gets the frames that tell of its browser. UNAVAILABLE."""
-        stream = cls(stub.Execute(), on_browser)
+        stream = cls(stub.Execute(**forward(None)), on_browser)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await stream._send(ExecuteRequest(start=start))

@@ -12,6 +12,7 @@ import structlog
 
 from meshwright.agent.compose import Composer
 from meshwright.agent.tool_stream import SERVICE, ToolStream
+from meshwright.serving.channel import forward
 from meshwright.serving.errors import MeshError
 from meshwright.v1.event_pb2 import BrowserAttached, BrowserDetached
 from meshwright.v1.tool_service_pb2 import (
@@ -61,7 +62,7 @@ class Toolbox:
         token = ""
         try:
             while True:
-                page = await self._stub.ListTools(ListToolsRequest(page_token=token), timeout=LIST_SECONDS)
+                page = await self._stub.ListTools(ListToolsRequest(page_token=token), **forward(LIST_SECONDS))
                 tools.extend(page.tools)
                 token = page.next_page_token
                 if not token:
@@ -102,7 +103,7 @@ class Toolbox:
         await self.forget(session_id)
         self._states.pop(session_id, None)
         try:
-            await self._stub.DeleteWorkspace(DeleteWorkspaceRequest(session_id=session_id), timeout=LIST_SECONDS)
+            await self._stub.DeleteWorkspace(DeleteWorkspaceRequest(session_id=session_id), **forward(LIST_SECONDS))
         except grpc.aio.AioRpcError as error:
             log.warning("agent.workspace_left_behind", session_id=session_id, code=error.code().name)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshwright.agent.compose import Composer, current_time
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.page_token import page_of, token_after
+from meshwright.serving.calls import current_call
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Draft, Once
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -84,7 +85,9 @@ class Verbs:
         run.spec.CopyFrom(request.spec)
         run.spec.options.CopyFrom(self._filled_in(request.spec.options, session))
         self._models.check(run.spec.options.model)
-        composer = Composer(session.session_id, run.run_id)
+        call = current_call()
+        run.traceparent = call.traceparent if call is not None else ""
+        composer = Composer(session.session_id, run.run_id, traceparent=run.traceparent)
         return await self._store.enqueue_run(
             principal,
             run,

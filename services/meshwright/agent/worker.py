@@ -20,7 +20,9 @@ from meshwright.agent.recovery import Journal
 from meshwright.agent.run_log import RunLog
 from meshwright.agent.thinking import Thought
 from meshwright.models.interface import ModelRequest, ToolSchema
+from meshwright.serving.calls import Call, enter_call
 from meshwright.serving.errors import MeshError
+from meshwright.serving.telemetry import span
 from meshwright.store.usage import add_usage
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Message, Role, RunFinished, RunStarted
@@ -64,7 +66,7 @@ class Worker:
         self._run = claimed.run
         self._cancelled = claimed.cancelled
         self._parts = parts
-        self._log = RunLog(parts.store, claimed.claim, claimed.run)
+        self._log = RunLog(parts.store, claimed.claim, claimed.run, traceparent=claimed.run.traceparent)
         self._loop: asyncio.Task[Ending] | None = None
 
     def cancel(self) -> None:
@@ -75,7 +77,8 @@ class Worker:
 
     async def work(self) -> None:
         """Do the run. Cancelling this leaves the run as it is, for the next worker."""
-        self._loop = asyncio.create_task(self._steps())
+        enter_call(Call(method="run", request_id=self._run.run_id, traceparent=self._run.traceparent))
+        self._loop = asyncio.create_task(self._traced_steps())
         if self._cancelled:
             self._loop.cancel()
         try:
@@ -108,6 +111,10 @@ class Worker:
             return None if lost else Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
         return Ending(RunOutcome.RUN_OUTCOME_FAILED, self._defect(error))
 
+    async def _traced_steps(self) -> Ending:
+        with span("run", run_id=self._run.run_id, session_id=self._run.session_id, attempt=self._run.attempt):
+            return await self._steps()
+
     async def _steps(self) -> Ending:
         """The loop itself: think, act, again."""
         model = self._parts.models.get(self._run.spec.options.model)
@@ -117,7 +124,8 @@ class Worker:
         max_steps = self._run.spec.options.max_steps
         for step in range(first_step, max_steps + 1):
             thought = Thought(model, self._log, step)
-            await thought.think(self._request(model, turns, tools))
+            with span("model.step", step=step, model=model.name):
+                await thought.think(self._request(model, turns, tools))
             add_usage(self._run.usage, thought.usage)
             said = (thought.message(), thought.usage_recorded())
             if not thought.calls:

@@ -243,6 +243,7 @@ class Run(_message.Message):
     PARENT_RUN_ID_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Identifier, unique in the mesh, such as `run_77ab...`."""
     session_id: _builtins.str
@@ -261,6 +262,8 @@ class Run(_message.Message):
     """How often it was claimed: 1 for a run whose first worker still lives, more after takeovers."""
     answer: _builtins.str
     """The final answer of a completed run; empty otherwise."""
+    traceparent: _builtins.str
+    """W3C trace context (`traceparent`) of the call that started it, to whose trace the run belongs; empty when there was none."""
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it failed or expired; unset otherwise. Has an ErrorInfo."""
@@ -303,10 +306,11 @@ class Run(_message.Message):
         parent_run_id: _builtins.str = ...,
         attempt: _builtins.int = ...,
         answer: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "finish_time", b"finish_time", "spec", b"spec", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "create_time", b"create_time", "error", b"error", "finish_sequence", b"finish_sequence", "finish_time", b"finish_time", "first_sequence", b"first_sequence", "outcome", b"outcome", "parent_run_id", b"parent_run_id", "run_id", b"run_id", "session_id", b"session_id", "spec", b"spec", "start_time", b"start_time", "state", b"state", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "create_time", b"create_time", "error", b"error", "finish_sequence", b"finish_sequence", "finish_time", b"finish_time", "first_sequence", b"first_sequence", "outcome", b"outcome", "parent_run_id", b"parent_run_id", "run_id", b"run_id", "session_id", b"session_id", "spec", b"spec", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
