@@ -38,6 +38,8 @@ async def run(
     seen = await door.run(mesh, await mesh.new_session(), spec, cancel_at=cancel_at)
     assert seen.error is None
     assert [event.sequence for event in seen.events] == list(range(1, len(seen.events) + 1))
+    assert seen.kinds.count("run_finished") == 1
+    assert seen.kinds.count("tool_call_started") == seen.kinds.count("tool_call_finished")
     return seen.events
 
 

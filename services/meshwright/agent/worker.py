@@ -130,10 +130,11 @@ class Worker:
             said = (thought.message(), thought.usage_recorded())
             if not thought.calls:
                 return Ending(RunOutcome.RUN_OUTCOME_COMPLETED, answer=thought.text, drafts=said)
+            if (overspent := self._overspent()) is not None:
+                return Ending(RunOutcome.RUN_OUTCOME_FAILED, overspent, drafts=said)
             self._run.usage.tool_calls += len(thought.calls)
             actions = Actions(self._log, self._parts.toolbox, tools, thought.calls, step)
             await self._log.append(*said, *actions.started(), save_run=True)
-            self._check_budget()
             turns.append(thought.turn())
             turns.extend(await actions.run())
         raise MeshError(
@@ -161,7 +162,7 @@ class Worker:
         shown = turns if model.offline else fitted(turns, self._parts.history_budget)
         return ModelRequest(system_prompt(self._parts.demo_url), list(shown), schemas)
 
-    def _check_budget(self) -> None:
+    def _overspent(self) -> MeshError | None:
         options, used = self._run.spec.options, self._run.usage
         tokens = used.input_tokens + used.output_tokens
         for budget, limit, spent in (
@@ -169,11 +170,12 @@ class Worker:
             ("max_cost_micros", options.max_cost_micros, used.cost_micros),
         ):
             if limit and spent >= limit:
-                raise MeshError(
+                return MeshError(
                     reasons.ERROR_REASON_BUDGET_EXHAUSTED,
                     f"The run used up its {budget} of {limit}.",
                     metadata={"budget": budget, "limit": limit},
                 )
+        return None
 
     async def _finish(self, ending: Ending) -> None:
         """Write the run's one terminal event."""
