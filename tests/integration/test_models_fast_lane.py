@@ -42,7 +42,7 @@ async def server() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 async def model(server: ModelServer) -> AsyncIterator[Model]:
-    settings = ModelSettings(openai_base_url=server.base_url, openai_api_key="sk-test", model_attempts=1)
+    settings = ModelSettings.load(openai_base_url=server.base_url, openai_api_key="sk-test", model_attempts=1)
     model = open_model("openai:scripted-1", settings)
     yield model
     await model.close()

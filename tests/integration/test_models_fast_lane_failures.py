@@ -30,7 +30,7 @@ async def server() -> AsyncIterator[ModelServer]:
 @asynccontextmanager
 async def opened(base_url: str, **settings: Any) -> AsyncIterator[Model]:
     defaults: dict[str, Any] = {"openai_api_key": KEY, "model_attempts": 1}
-    model = open_model("openai:scripted-1", ModelSettings(openai_base_url=base_url, **(defaults | settings)))
+    model = open_model("openai:scripted-1", ModelSettings.load(openai_base_url=base_url, **(defaults | settings)))
     try:
         yield model
     finally:
@@ -246,7 +246,7 @@ async def test_attempts_are_bounded(server: ModelServer) -> None:
 
 async def test_openai_without_a_key_says_which_variable_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    model = open_model("openai:gpt-5", ModelSettings())
+    model = open_model("openai:gpt-5", ModelSettings.load())
     with pytest.raises(MeshError) as caught:
         await ask(model)
     assert caught.value.reason_name == "MODEL_AUTHENTICATION"

@@ -15,7 +15,8 @@ from meshwright.models.interface import AssistantTurn, ToolCall, ToolTurn, Turn,
 from meshwright.models.offline.pages import Page
 
 _STARTS_ANEW = re.compile(
-    r"^\W*(?:stop|instead|never ?mind|forget|no[,.!]|cancel|rather)\b[\s,.!:;-]*(?:that|it|this)?[\s,.!:;-]*", re.I
+    r"^(?:\W*(?:stop|instead|never ?mind|forget|no(?=[,.!])|cancel|rather)\b(?:\s+(?:that|it|this))?[\s,.!:;-]*)+",
+    re.IGNORECASE,
 )
 _HEADER = re.compile(
     r"^\[tab (?P<tab>[\w-]+)\] (?:(?P<title>.*) — )?(?P<url>\w+:\S+)(?: \(HTTP (?P<status>\d+)\))?$", re.MULTILINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from meshwright.models.offline.documents import Read
@@ -92,4 +93,4 @@ class Work:
 def error_text(result: Result) -> str:
     """Why a call failed, on one line."""
     line = next((line for line in result.body.splitlines() if line.strip()), "no reason was given")
-    return line.removeprefix("The call failed: ").removeprefix("Error: ").strip().rstrip(".")
+    return re.sub(r"^(?:The call \w+|Error): ", "", line.strip()).rstrip(".")
