@@ -1,22 +1,17 @@
-"""What the boundary costs: the same handlers on bare grpc.aio, behind the boundary, and with the access log on.
-
-`python -m tests.bench.bench_boundary` prints server CPU and time on the wire for a unary call and for a streamed message, as
-ratios to bare grpc.aio in the same run. Each server is a process of its own; rounds alternate, the median counts.
-"""
+"""What every handler's surroundings cost (decoding, validation, errors, deadlines, and the access log): server CPU of a unary call and of
+a streamed message, each of 200 characters, behind the mesh's boundary. Beside it the same handlers on bare grpc.aio. Each server is
+a process of its own; rounds take turns, the median counts."""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
 import sys
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import psutil
 import uvloop
-from tests.serving_echo import RULES, SERVICE, EchoReply, EchoRequest, echo_request
 
 from meshwright.serving.boundary import Boundary
 from meshwright.serving.logs import configure_logs
@@ -24,14 +19,19 @@ from meshwright.serving.observer import Observer
 from meshwright.serving.server import SERVER_OPTIONS
 from meshwright.serving.settings import ServerSettings
 from meshwright.serving.validation import Validator
+from tests.bench.figures import cpu_seconds
+from tests.bench.table import Beside, Row
+from tests.serving_echo import RULES, SERVICE, EchoReply, EchoRequest, echo_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.bench.scene import Scene
+
 MODES = ("bare", "boundary", "boundary+log")
-CALLS = 3_000
+CALLS = 2_000
 MESSAGES = 20_000
-ROUNDS = 5
+ROUNDS = 3
 TEXT = "x" * 200
 
 
@@ -68,32 +68,25 @@ class Measured:
     """A server in a process of its own and a channel to it."""
 
     def __init__(self, pid: int, channel: grpc.aio.Channel) -> None:
-        self._process = psutil.Process(pid)
+        self._pid = pid
         codecs = (EchoRequest.SerializeToString, EchoReply.FromString)
         self._unary: Any = channel.unary_unary(f"/{SERVICE}/Unary", *codecs)
         self._parts: Any = channel.unary_stream(f"/{SERVICE}/Parts", *codecs)
 
-    async def calls(self) -> tuple[float, float]:
-        """Microseconds of server CPU and of wall time for one unary call, one at a time."""
+    async def calls(self) -> float:
+        """Microseconds of server CPU for one unary call, one at a time."""
         request = echo_request(TEXT)
-        before, started = self._cpu(), time.perf_counter()
+        before = cpu_seconds(self._pid)
         for _ in range(CALLS):
             await self._unary(request, timeout=60)
-        return self._per(CALLS, before, started)
+        return (cpu_seconds(self._pid) - before) / CALLS * 1e6
 
-    async def messages(self) -> tuple[float, float]:
-        """Microseconds of server CPU and of wall time for one message of a stream."""
-        before, started = self._cpu(), time.perf_counter()
+    async def messages(self) -> float:
+        """Microseconds of server CPU for one message of a stream."""
+        before = cpu_seconds(self._pid)
         async for _ in self._parts(echo_request(TEXT), timeout=60):
             pass
-        return self._per(MESSAGES, before, started)
-
-    def _cpu(self) -> float:
-        times = self._process.cpu_times()
-        return float(times.user + times.system)
-
-    def _per(self, count: int, cpu_before: float, started: float) -> tuple[float, float]:
-        return (self._cpu() - cpu_before) / count * 1e6, (time.perf_counter() - started) / count * 1e6
+        return (cpu_seconds(self._pid) - before) / MESSAGES * 1e6
 
 
 @asynccontextmanager
@@ -119,30 +112,28 @@ async def measured(mode: str) -> AsyncIterator[Measured]:
         await process.wait()
 
 
-async def bench() -> None:
-    """Measure all modes in turn and print the table."""
+async def run(scene: Scene) -> list[Row]:
+    """Measure all modes in turn."""
+    rounds = scene.many(ROUNDS, 1)
+    samples: dict[tuple[str, str], list[float]] = {}
     async with measured("bare") as bare, measured("boundary") as guarded, measured("boundary+log") as logged:
         servers = dict(zip(MODES, (bare, guarded, logged), strict=True))
-        print(f"{'':24} {'server CPU':>12} {'ratio':>6} {'wall':>10} {'ratio':>6}")
-        for what in ("calls", "messages"):
-            samples: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
-            for _ in range(ROUNDS):
-                for mode, server in servers.items():
-                    samples[mode].append(await getattr(server, what)())
-            report(what, samples)
-
-
-def report(what: str, samples: dict[str, list[tuple[float, float]]]) -> None:
-    """Print a line for each mode: medians, and ratios to bare."""
-    medians = {
-        mode: tuple(statistics.median(column) for column in zip(*rows, strict=True)) for mode, rows in samples.items()
-    }
-    bare_cpu, bare_wall = medians["bare"]
-    name = {"calls": "unary call", "messages": "streamed message"}[what]
-    for mode, (cpu, wall) in medians.items():
-        label = f"{name}, {mode}"
-        print(f"{label:30} {cpu:7.1f} us {cpu / bare_cpu:6.2f} {wall:7.1f} us {wall / bare_wall:6.2f}")
+        for _ in range(rounds):
+            for mode, server in servers.items():
+                samples.setdefault((mode, "unary call"), []).append(await server.calls())
+                samples.setdefault((mode, "streamed message"), []).append(await server.messages())
+    medians = {key: statistics.median(values) for key, values in samples.items()}
+    return [
+        Row(
+            f"server CPU of a {what}{', with the access log on' if mode == 'boundary+log' else ''}",
+            medians[mode, what],
+            "us",
+            (Beside("bare grpc.aio", medians["bare", what]),),
+        )
+        for what in ("unary call", "streamed message")
+        for mode in MODES[1:]
+    ]
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1]) if len(sys.argv) > 1 else bench())
+    uvloop.run(serve(sys.argv[1]))

@@ -1,120 +1,95 @@
-"""What streaming costs: tokens from a model in a process of its own, through AgentService with its store, to watchers.
-
-The model stamps each token with the monotonic clock, which all processes of a machine share.
-"""
+"""Many sessions stream at once, each watched by a client of its own over gRPC: CPU time of the agent's process for 1,000 tokens, all
+of them stored durably before they are shown, the delay from the model's writing a token to the client's having its event, and
+whether the pace is kept (time taken over the time that the model's pace needs). Beside it a bare relay of the same model in a
+minimal grpc.aio server (aiohttp and json, one event a token, nothing stored). The two take turns. The clients, the model and
+the server share the machine's cores."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from pathlib import Path
-from statistics import median, quantiles
+from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
-import psutil
-from meshwright.v1.agent_service_pb2 import CreateSessionRequest, StartRunRequest, WatchSessionRequest
+
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
-from meshwright.v1.run_pb2 import RunSpec
-from tests.model_server import model_server_process
+from tests.bench.bare_relay import bare_relay
+from tests.bench.figures import cpu_seconds, percentile
+from tests.bench.table import Beside, Row
+from tests.bench.watching import NativeDoor, Pace, Seen, watch_many, watch_relay, watch_run
 
-STAMP = re.compile(r"(\d+) ")
-TOKENS = 400
-EVERY_MS = 5
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.bench.scene import Scene
+
+LOADS = ((1, Pace(3_000, 0)), (1, Pace(1_000, 5)), (50, Pace(400, 5)), (200, Pace(150, 20)))
+QUICK_LOADS = ((1, Pace(300, 0)), (1, Pace(100, 5)), (10, Pace(50, 5)))
+WARM_UP = Pace(20, 5)
+RELAY = "bare relay, no store"
+CPU_BUDGET = 80.0
+DELAY_BUDGETS = {1: 3.0, 50: 20.0}
+PACE_BUDGET = 1.05
+"""More than that is not keeping the pace."""
 
 
-@dataclass(frozen=True)
-class Streamed:
-    """Figures of one run of the benchmark."""
+class Load(NamedTuple):
+    """Figures of one load."""
 
-    sessions: int
-    p50_ms: float
-    p99_ms: float
-    first_event_ms: float
-    cpu_ms_per_1000: float
+    cpu_ms: float
+    """For 1,000 tokens."""
+    seen: Seen
     seconds: float
-    rss_mb: float
+    """Until the last session had ended."""
 
 
-@contextmanager
-def agent_process(model_base_url: str, folder: Path) -> Iterator[tuple[psutil.Process, str]]:
-    """AgentService in a process of its own, without tools."""
-    address = f"unix:{folder / 'agent.sock'}"
-    environment = {
-        "PATH": "",
-        "MESHWRIGHT_LISTEN": address,
-        "MESHWRIGHT_DATA_DIR": str(folder),
-        "MESHWRIGHT_MODEL": "openai:scripted",
-        "MESHWRIGHT_OPENAI_BASE_URL": model_base_url,
-        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
-        "MESHWRIGHT_LOG_LEVEL": "warning",
-        "MESHWRIGHT_MAX_RUNS": "1000",
-    }
-    with subprocess.Popen([sys.executable, "-m", "tests.bench.agent_process"], env=environment) as process:
-        try:
-            yield psutil.Process(process.pid), address
-        finally:
-            process.terminate()
+async def run(scene: Scene) -> list[Row]:
+    """Measure."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        mesh = await stack.enter_async_context(scene.mesh())
+        door = NativeDoor(AgentServiceStub(await stack.enter_async_context(mesh.direct("agent"))))
+        relay_pid, address = stack.enter_context(bare_relay(folder, scene.model_url))
+        relay = await stack.enter_async_context(grpc.aio.insecure_channel(address))
+        await relay.channel_ready()
+
+        async def through_mesh(pace: Pace, seen: Seen) -> None:
+            await watch_run(door, pace, seen)
+
+        async def through_relay(pace: Pace, seen: Seen) -> None:
+            await watch_relay(relay, pace, seen)
+
+        await through_mesh(WARM_UP, Seen())
+        await through_relay(WARM_UP, Seen())
+        rows: list[Row] = []
+        for sessions, pace in QUICK_LOADS if scene.quick else LOADS:
+            ours = await _load(through_mesh, mesh.pid("agent"), sessions, pace)
+            theirs = await _load(through_relay, relay_pid, sessions, pace)
+            rows += _rows(sessions, pace, ours, theirs)
+    return rows
 
 
-async def stream(sessions: int, address: str, agent: psutil.Process, tokens: int = TOKENS) -> Streamed:
-    """Have so many sessions stream at once and watch each."""
-    channel = grpc.aio.insecure_channel(address, options=(("grpc.default_authority", "localhost"),))
-    await asyncio.wait_for(channel.channel_ready(), 20)
-    stub = AgentServiceStub(channel)
-    delays: list[float] = []
-    firsts: list[float] = []
-    cpu = agent.cpu_times()
-    begun = time.monotonic()
-    await asyncio.gather(*(_one(stub, tokens, delays, firsts) for _ in range(sessions)))
-    seconds = time.monotonic() - begun
-    used = agent.cpu_times()
-    spent = used.user + used.system - cpu.user - cpu.system
-    await channel.close()
-    return Streamed(
-        sessions=sessions,
-        p50_ms=median(delays) * 1000,
-        p99_ms=quantiles(delays, n=100)[98] * 1000,
-        first_event_ms=median(firsts) * 1000,
-        cpu_ms_per_1000=spent * 1_000_000 / (sessions * tokens),
-        seconds=seconds,
-        rss_mb=agent.memory_info().rss / 2**20,
-    )
+async def _load(one: Callable[[Pace, Seen], Awaitable[None]], pid: int, sessions: int, pace: Pace) -> Load:
+    seen = Seen()
+    cpu = cpu_seconds(pid)
+    await watch_many([one(pace, seen) for _ in range(sessions)])
+    spent = cpu_seconds(pid) - cpu
+    assert len(seen.delays) == sessions * pace.tokens, f"{len(seen.delays)} tokens came"
+    return Load(spent * 1e6 / len(seen.delays), seen, max(seen.seconds))
 
 
-async def _one(stub: AgentServiceStub, tokens: int, delays: list[float], firsts: list[float]) -> None:
-    session_id = (await stub.CreateSession(CreateSessionRequest())).session.session_id
-    task = f"stream {tokens} tokens every {EVERY_MS} ms, stamped"
-    begun = time.monotonic()
-    run = (await stub.StartRun(StartRunRequest(session_id=session_id, spec=RunSpec(task=task)))).run
-    watch = stub.WatchSession(WatchSessionRequest(session_id=session_id, until_run_id=run.run_id))
-    first = True
-    async for response in watch:
-        now = time.monotonic_ns()
-        for event in response.events:
-            if first:
-                firsts.append(time.monotonic() - begun)
-                first = False
-            for stamp in STAMP.findall(event.text_delta.text):
-                delays.append((now - int(stamp)) / 1e9)
-
-
-async def main() -> None:
-    """Print a table."""
-    with tempfile.TemporaryDirectory() as folder, model_server_process() as model:
-        with agent_process(model, Path(folder)) as (agent, address):
-            await stream(1, address, agent, 50)
-            for sessions in (1, 50, 200):
-                print(await stream(sessions, address, agent))
-
-
-if __name__ == "__main__":
-    import uvloop
-
-    uvloop.run(main())
+def _rows(sessions: int, pace: Pace, ours: Load, theirs: Load) -> list[Row]:
+    load = f"{sessions} session{'s' if sessions > 1 else ''}, {pace.words}"
+    rows = [
+        Row(f"server CPU for 1,000 tokens: {load}", ours.cpu_ms, "ms", (Beside(RELAY, theirs.cpu_ms),), CPU_BUDGET),
+    ]
+    if not pace.seconds:
+        return rows
+    for percent in (50, 99):
+        mine, other = (percentile(each.seen.delays, percent) * 1000 for each in (ours, theirs))
+        budget = DELAY_BUDGETS.get(sessions) if percent == 50 else None
+        rows.append(Row(f"token to event: {load}, p{percent}", mine, "ms", (Beside(RELAY, other),), budget))
+    mine, other = (each.seconds / pace.seconds for each in (ours, theirs))
+    rows.append(Row(f"time taken over the model's own: {load}", mine, "x", (Beside(RELAY, other),), PACE_BUDGET))
+    return rows
