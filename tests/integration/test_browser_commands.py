@@ -6,10 +6,11 @@ import asyncio
 import json
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Value
@@ -20,8 +21,6 @@ from tests.support.browser_client import BrowserClient, Driving, Site, browser_c
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from aiohttp import web
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -80,7 +79,7 @@ async def test_a_missing_page_is_a_page_with_its_status(driving: Driving, site: 
     assert (result.navigation.http_status, result.tab.title) == (404, "Nothing here")
 
 
-@pytest.mark.parametrize("state", [s for s in pb.LoadState.values()])
+@pytest.mark.parametrize("state", pb.LoadState.values())
 async def test_navigates_until_any_state(driving: Driving, site: Site, state: pb.LoadState.ValueType) -> None:
     url = site.page("/state", "<h1>State</h1>")
     result = await driving.run(navigate=pb.Navigate(url=url, wait_until=state))
@@ -227,8 +226,6 @@ async def test_a_click_that_fetches_ends_when_it_has_come(driving: Driving, site
         await asyncio.sleep(0.15)
         return web.Response(text="fetched words")
 
-    from aiohttp import web
-
     site.pages["/data"] = data
     script = "fetch('/data').then(r => r.text()).then(t => document.querySelector('p').textContent = t)"
     await driving.goto(site.page("/fetch", f'<button onclick="{script}">Fetch</button><p></p>'))
@@ -317,11 +314,14 @@ async def test_what_cannot_be_acted_on_says_why(
 ) -> None:
     await driving.goto(site.page("/form", FORM))
     element = await driving.element(text)
-    command = {
-        "click": lambda: {"click": pb.Click(element=element)},
-        "type": lambda: {"type": pb.Type(element=element, text="x")},
-        "select": lambda: {"select": pb.Select(element=element, values=["nothing"])},
-    }[action]()
+    command: dict[str, Any] = {}
+    match action:
+        case "click":
+            command["click"] = pb.Click(element=element)
+        case "type":
+            command["type"] = pb.Type(element=element, text="x")
+        case _:
+            command["select"] = pb.Select(element=element, values=["nothing"])
     error = await fails(driving.run(**command))
     assert (error.reason_name, error.metadata) == ("ELEMENT_NOT_ACTIONABLE", {"ref": element.ref, "cause": cause})
 

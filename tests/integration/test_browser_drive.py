@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from google.protobuf.duration_pb2 import Duration
 
 from meshwright.v1 import browser_pb2 as pb
@@ -18,13 +19,11 @@ from tests.support.browser_client import BrowserClient, Driving, Site, browser_c
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aiohttp import web
-
     from meshwright.v1.browser_service_pb2 import Pool
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SPIN = "<script>setTimeout(() => { console.log('spinning'); while (true); })</script>"
+SPIN = "<script>setTimeout(() => { console.log('spinning'); while (true); }, 250)</script>"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -128,8 +127,6 @@ async def test_a_command_that_breaks_the_contract_ends_the_stream(browser: Brows
 
 
 async def test_commands_on_one_tab_run_in_order_and_on_two_at_once(browser: BrowserClient, site: Site) -> None:
-    from aiohttp import web
-
     together = asyncio.Barrier(2)
 
     async def meet(_request: web.Request) -> web.StreamResponse:
@@ -303,14 +300,16 @@ async def test_a_full_pool_makes_wait_in_order_and_refuses_beyond_the_queue(brow
     assert served == [1, 2]
 
 
-@pytest.mark.parametrize(("limit", "name"), [("idle_timeout", "idle_timeout"), ("max_duration", "max_duration")])
-async def test_a_lease_ends_at_its_limits(browser: BrowserClient, limit: str, name: str) -> None:
+@pytest.mark.parametrize("limit", ["idle_timeout", "max_duration"])
+async def test_a_lease_ends_at_its_limits(browser: BrowserClient, limit: str) -> None:
+    limits = pb.LeaseLimits()
+    getattr(limits, limit).seconds = 1
     driving = Driving(browser.stub)
-    await driving.start(pb.LeaseSpec(limits=pb.LeaseLimits(**{limit: Duration(seconds=1)})))
+    await driving.start(pb.LeaseSpec(limits=limits))
     started = time.monotonic()
     busy = await driving.send(wait=pb.Wait(duration=Duration(seconds=1, nanos=300_000_000)))
     error = await fails(driving.ended)
-    assert (error.reason_name, error.metadata["limit"]) == ("LEASE_NOT_FOUND", name)
+    assert (error.reason_name, error.metadata["limit"]) == ("LEASE_NOT_FOUND", limit)
     if limit == "idle_timeout":
         await busy
         assert time.monotonic() - started > 2.2

@@ -154,9 +154,11 @@ class BrowserClient:
     async def pool_when(self, condition: Callable[[Pool], bool]) -> Pool:
         """The state of the pool as soon as it is so."""
         async with asyncio.timeout(PATIENCE):
-            while not condition(pool := await self.pool()):
+            while True:
+                pool = await self.pool()
+                if condition(pool):
+                    return pool
                 await asyncio.sleep(0.01)
-        return pool
 
 
 @asynccontextmanager

@@ -142,6 +142,8 @@ def evaluate_disabled() -> MeshError:
 
 def evaluate_failed(cause: str) -> MeshError:
     """The caller's own script failed: what JavaScript says of it is the caller's to see, as far as its first line."""
+    if "Execution context was destroyed" in cause:
+        cause = "The page went elsewhere."
     first = cause.removeprefix("Page.evaluate: ").strip().partition("\n")[0][:MAX_CAUSE]
     return MeshError(reasons.ERROR_REASON_EVALUATE_FAILED, "The script failed.", metadata={"cause": first})
 
@@ -157,6 +159,13 @@ def capture_too_large(size: int, limit: int) -> MeshError:
         reasons.ERROR_REASON_QUOTA_EXCEEDED,
         f"The capture has {size} bytes, and {limit} are allowed. Take a JPEG, a lower quality or a part.",
         quota=Quota("capture_bytes", limit, ""),
+    )
+
+
+def download_refused() -> MeshError:
+    """Pages may not give files."""
+    return MeshError(
+        reasons.ERROR_REASON_TOOL_DENIED, "Downloads are not allowed on this lease.", metadata={"tool": "download"}
     )
 
 

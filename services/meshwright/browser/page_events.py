@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import Error as PlaywrightError
 
+from meshwright.browser import failures
 from meshwright.browser.tab import MAX_URL, clean
 from meshwright.v1 import browser_pb2
 
@@ -127,12 +128,17 @@ class PageEvents:
     def _download(self, tab: Tab, download: Download) -> None:
         """Downloads are refused by the context; here they are only reported."""
         self._downloads += 1
-        for state in (browser_pb2.DOWNLOAD_STATE_STARTED, browser_pb2.DOWNLOAD_STATE_FAILED):
+        refusal = failures.download_refused().to_status()
+        for state, error in (
+            (browser_pb2.DOWNLOAD_STATE_STARTED, None),
+            (browser_pb2.DOWNLOAD_STATE_FAILED, refusal),
+        ):
             seen = browser_pb2.Download(
                 download_id=f"d{self._downloads}",
                 state=state,
                 url=clean(download.url, MAX_URL),
                 suggested_name=clean(download.suggested_filename, MAX_NAME),
+                error=error,
             )
             self._emit(tab, browser_pb2.PageEvent(download=seen))
 

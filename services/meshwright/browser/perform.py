@@ -34,7 +34,7 @@ async def perform(action: Action, job: Job, message: Any) -> BrowserResult:
             raise failures.deadline_exceeded(job.seconds) from None
         raise
     except PlaywrightTimeoutError:
-        raise failures.deadline_exceeded(time.monotonic() - job.started) from None
+        raise failures.deadline_exceeded(round(time.monotonic() - job.started, 3)) from None
     result.tab.CopyFrom(await _described(job.tab))
     result.duration.FromNanoseconds(round((time.monotonic() - job.started) * 1e9))
     return result
