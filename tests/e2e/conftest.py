@@ -1,0 +1,65 @@
+"""The mesh that the end-to-end tests share, started once by the real command."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.mesh_process import SERVICES, mesh_process
+from tests.support.site_server import copied_demo, edit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.mesh_process import MeshProcess
+
+LAMP = "price = 49.00"
+"""The desk lamp's price, as it stands in the demo shop's catalogue."""
+
+
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of loopback that nobody else gets: refused until a server of the test listens on it, and again after."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def model_port() -> Iterator[int]:
+    """Where the models called `openai:...` are: `async with ModelServer(script, model_port)`. Otherwise nothing is there."""
+    with reserved_port() as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo shop's files as the shared mesh serves them."""
+    return copied_demo(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(scope="session")
+def mesh(tmp_path_factory: pytest.TempPathFactory, model_port: int, demo_dir: Path) -> Iterator[MeshProcess]:
+    """A whole mesh whose default model is the offline planner. Tests that break something start one of their own."""
+    with mesh_process(
+        tmp_path_factory.mktemp("mesh"),
+        MESHWRIGHT_SITE_DEMO_DIR=str(demo_dir),
+        MESHWRIGHT_OPENAI_BASE_URL=f"http://127.0.0.1:{model_port}/v1",
+    ) as running:
+        yield running
+        defects = [line for name in SERVICES for line in running.log(name) if "exception" in line]
+        assert defects == []
+
+
+@pytest.fixture
+def dearer_lamp(demo_dir: Path) -> Iterator[None]:
+    """The desk lamp costs $57.25 during the test."""
+    catalogue = demo_dir / "catalogue.toml"
+    edit(catalogue, LAMP, "price = 57.25")
+    yield
+    edit(catalogue, "price = 57.25", LAMP)

@@ -1,0 +1,172 @@
+"""A whole mesh, started by `meshwright up` as a person starts it, and the processes it consists of."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MESHWRIGHT = Path(sys.executable).with_name("meshwright")
+"""The command as it is installed."""
+SERVICES = ("gateway", "agent", "tools", "browser", "site")
+READY_SECONDS = 45.0
+STOP_SECONDS = 30.0
+READY = re.compile(r"The mesh is ready at http://(localhost:\d+)")
+# What a machine needs to work; keys of providers, proxies and settings of the developer's own mesh stay out.
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "PLAYWRIGHT_BROWSERS_PATH")
+MARK = "MESH_OF_THIS_TEST"
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """The environment of a person who has set nothing up."""
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | settings
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for something that has nothing to await; AssertionError when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s"
+        time.sleep(0.02)
+
+
+class MeshProcess:
+    """`meshwright up` on a free port, with its data in `folder`. `settings` are added to a clean environment."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.address = ""
+        """`localhost:PORT`, once it is ready."""
+        self.environment = clean_environment(
+            MESHWRIGHT_PORT="0", MESHWRIGHT_DATA_DIR=str(self.data_dir), MESHWRIGHT_LOG_FORMAT="json", **settings
+        )
+        self.environment[MARK] = self._mark = uuid4().hex
+        self._output = folder / "up.txt"
+        self._seen: set[psutil.Process] = set()
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"http://{self.address}"
+
+    @property
+    def port(self) -> int:
+        """The one port that is open."""
+        return int(self.address.partition(":")[2])
+
+    @property
+    def output(self) -> str:
+        """What `meshwright up` has said so far."""
+        return self._output.read_text() if self._output.exists() else ""
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [MESHWRIGHT, "up"], env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        with contextlib.suppress(AssertionError):
+            wait_until(self._has_spoken, READY_SECONDS, "the mesh's being ready")
+        ready = READY.search(self.output)
+        assert ready, f"the mesh did not start:\n{self.output}\n{self.logs()}"
+        self.address = ready[1]
+
+    def service(self, name: str) -> psutil.Process:
+        """The process of one service, of which there is one."""
+        found = [p for p in psutil.Process(self.process.pid).children() if f"serve {name} " in _command(p)]
+        assert len(found) == 1, f"{len(found)} processes serve {name}"
+        return found[0]
+
+    def chromium(self) -> psutil.Process:
+        """The main process of the browser service's Chromium."""
+        family = self.service("browser").children(recursive=True)
+        (main,) = [p for p in family if "--remote-debugging-pipe" in (c := _command(p)) and not c.startswith("/bin/sh")]
+        return main
+
+    def kill_service(self, name: str) -> None:
+        """`kill -9` a service and wait until it is back."""
+        before = self._times_ready(name)
+        self.service(name).kill()
+        wait_until(lambda: self._times_ready(name) > before, READY_SECONDS, f"the restart of {name}")
+
+    def processes(self) -> list[psutil.Process]:
+        """All that run: the descendants, those seen before, and whoever inherited this mesh's environment."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            up = psutil.Process(self.process.pid)
+            self._seen |= {up, *up.children(recursive=True)}
+        self._seen |= {process for process in psutil.process_iter() if self._is_marked(process)}
+        return [process for process in self._seen if _runs(process)]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and wait for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS)
+
+    def kill_what_is_left(self) -> None:
+        """End everything, whatever state it is in."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def log(self, service: str) -> list[dict[str, object]]:
+        """The log of a service, line by line."""
+        path = self.data_dir / "logs" / f"{service}.log"
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def logs(self) -> str:
+        """All logs, for people."""
+        return "\n".join(path.read_text(errors="replace") for path in (self.data_dir / "logs").glob("*.log"))
+
+    def _has_spoken(self) -> bool:
+        return "Ctrl-C stops it." in self.output or self.process.poll() is not None
+
+    def _times_ready(self, name: str) -> int:
+        return len(re.findall(rf"^{name} +ready", self.output, re.MULTILINE))
+
+    def _is_marked(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARK) == self._mark
+        except psutil.Error:
+            return False
+
+
+@contextlib.contextmanager
+def mesh_process(folder: Path, **settings: str) -> Iterator[MeshProcess]:
+    """A mesh that is ready; nothing of it is left at the end."""
+    mesh = MeshProcess(folder, **settings)
+    try:
+        mesh.start()
+        yield mesh
+        if mesh.process.poll() is None:
+            mesh.stop()
+    finally:
+        mesh.kill_what_is_left()
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
