@@ -21,7 +21,7 @@ MAX_INLINE_BYTES = 256 * 1024
 R = TypeVar("R", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Output(Generic[R]):
     """What a call gave."""
 

@@ -82,10 +82,10 @@ class SessionBrowser:
         self.tabs.forget(tab)
         if not was_open or lease is None:
             return
-        if tab.tab_id == lease.lease.tab_id:
+        if not self.tabs.any_left:
+            # The last tab of a browser stays, blank.
             self._blank = tab.tab_id
-        else:
-            lease.post(browser_pb2.BrowserCommand(tab_id=tab.tab_id, close_tab=browser_pb2.CloseTab()))
+        lease.post(browser_pb2.BrowserCommand(tab_id=tab.tab_id, close_tab=browser_pb2.CloseTab()))
 
     async def close(self, *, save: bool) -> None:
         """Gives the browser back; with `save` after telling the client what a later one needs. May be called twice."""
@@ -209,8 +209,9 @@ class SessionBrowser:
             self.tabs.find(event.tab_id).dialog = OpenDialog(event.dialog.type, event.dialog.message)
         elif kind == "popup":
             opened = event.popup.tab
+            if self.tabs.last is not None:
+                self.tabs.last.notices.append(f"A page opened the tab {opened.tab_id}: {opened.url}")
             self.tabs.find(opened.tab_id).url = opened.url
-            self.tabs.find(event.tab_id).notices.append(f"The page opened the tab {opened.tab_id}: {opened.url}")
         elif kind == "download" and event.download.state == browser_pb2.DOWNLOAD_STATE_FAILED:
             name = event.download.suggested_name
             self.tabs.find(event.tab_id).notices.append(f"The page offered the download {name}, which was refused.")

@@ -98,6 +98,11 @@ class Tabs:
         """Whether some call or event named the tab."""
         return tab_id in self._by_id
 
+    @property
+    def any_left(self) -> bool:
+        """Whether there is any tab, be it still on its way."""
+        return bool(self._by_id or self._used)
+
     def oldest_first(self) -> Iterator[Tab]:
         """The open tabs, the one used longest ago first; those that no call ever used come last."""
         unused = [tab for tab in self._by_id.values() if tab not in self._used]
