@@ -1,5 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { WatchSessionRequest } from "../src/gen/meshwright/v1/agent_service_pb";
 import { connectMesh } from "../src/mesh/client";
 import { SessionStore, type SessionView } from "../src/session/store";
 import { finished, onlyRun, queued, said, saidIn, started, text } from "./events";
@@ -159,33 +160,40 @@ test("a missing event is asked for again", async () => {
 });
 
 describe("trimmed events", () => {
-  test("are stood for by the snapshot, and nothing is told twice", async () => {
+  beforeEach(() => {
     session.log.append("r1", queued("Go"));
     session.log.append("r1", started);
     session.log.append("r1", said("m1", "The answer"));
     session.log.append("r1", finished(undefined, "The answer"));
-    firstStreams(1, (request, signal) => trimmed(request, signal));
+  });
+
+  test.each([
+    ["the first event that is kept", 2n],
+    ["the end of the snapshot", 4n],
+  ])("are stood for by the snapshot, and nothing is told twice when the log goes on from %s", async (_, after) => {
+    const { cursors } = firstStreams(1, (request, signal) => trimmed(request, signal, after));
     store.follow();
-    await untilCursor(4n);
+    await until(() => view().caughtUp);
+    session.log.append("r1", { case: "notice", value: { text: "live" } });
+    await untilCursor(5n);
     const run = onlyRun(view().state);
+    expect(cursors).toEqual([0n]);
     expect(view().state.trimmed).toBe(true);
     expect(run).toMatchObject({ task: "Go", phase: "finished" });
     expect(saidIn(run)).toEqual(["agent: The answer"]);
     expect(view().state.earlier.map((message) => message.text)).toEqual(["An older answer"]);
   });
 
-  async function* trimmed(...[request, signal]: Parameters<typeof mesh.intercept>) {
+  async function* trimmed(request: WatchSessionRequest, signal: AbortSignal, after: bigint) {
     const run = { runId: "r1", state: 3, outcome: 1, spec: { task: "Go" }, answer: "The answer" };
     const messages = [
       { messageId: "m0", role: 2, text: "An older answer" },
       { messageId: "t1", role: 1, text: "Go" },
       { messageId: "m1", role: 2, text: "The answer" },
     ];
-    yield control({
-      case: "gap",
-      value: { firstAvailableSequence: 3n, snapshot: { sequence: 4n, runs: [run], messages } },
-    });
-    yield* watch(session, { ...request, afterSequence: 2n }, signal);
+    const snapshot = { sequence: 4n, runs: [run], messages };
+    yield control({ case: "gap", value: { firstAvailableSequence: 3n, snapshot } });
+    yield* watch(session, { ...request, afterSequence: after }, signal);
   }
 });
 

@@ -19,7 +19,8 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (task: string) => 
   const badge = BADGES[run.outcome];
   const again = badge && run.task && <Button onClick={() => onAgain(run.task)}>Send it again</Button>;
   return (
-    <footer className={styles.end}>
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms.
+    <footer className={styles.end} role="group" aria-label="Outcome">
       {run.error && <ProblemNote problem={problemOfStatus(run.error)} action={again} />}
       <div className={styles.line}>
         {badge && <span className={styles.badge}>{badge}</span>}

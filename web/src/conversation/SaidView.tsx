@@ -43,8 +43,17 @@ export const SaidView = memo(function SaidView({ said, isAnswer }: SaidViewProps
 function Reasoning({ text, grows }: { text: string; grows: boolean }) {
   return (
     <details className={styles.reasoning}>
-      <summary>{grows ? "Thinking" : "Thoughts"}</summary>
+      <summary>
+        {grows ? "Thinking" : "Thoughts"}
+        <span className={styles.preview}>{preview(text, grows)}</span>
+      </summary>
       <p>{text}</p>
     </details>
   );
+}
+
+/** A glimpse of the reasoning: where it began, or while it grows, where it is. */
+function preview(text: string, grows: boolean): string {
+  const lines = text.trim().split("\n");
+  return (grows ? lines.at(-1) : lines[0]) ?? "";
 }

@@ -1,7 +1,7 @@
 import { memo, useState } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
-import { BlockSplitter } from "./blocks";
+import { BlockSplitter, hasDefinitions } from "./blocks";
 import { CodeBlock } from "./CodeBlock";
 import styles from "./Markdown.module.css";
 
@@ -47,10 +47,10 @@ const Block = memo(function Block({ text }: { text: string }) {
   );
 });
 
-/** Markdown, without raw HTML. While it `grows`, only its last block is drawn again. */
+/** Markdown, without raw HTML. Of a text that `grows` only the last block is drawn again. */
 export function Markdown({ text, grows }: { text: string; grows: boolean }) {
   const [splitter] = useState(() => new BlockSplitter());
-  const blocks = grows ? splitter.split(text) : [text];
+  const blocks = grows || !hasDefinitions(text) ? splitter.split(text) : [text];
   return (
     <div className={styles.markdown}>
       {blocks.map((block, index) => (

@@ -5,9 +5,16 @@ import { unified } from "unified";
 const parser = unified().use(remarkParse).use(remarkGfm);
 
 /**
- * Cuts a growing Markdown text into its top-level blocks (paragraphs, lists, tables, ...), so that only the last one, which still
- * grows, has to be parsed and drawn again. Blocks refer to nothing in other blocks while the text grows; the finished text is
- * drawn as a whole.
+ * Whether the text defines something in one place that other places refer to: an address of a link, or a footnote. Its blocks
+ * then mean something only together.
+ */
+export function hasDefinitions(text: string): boolean {
+  return /^ {0,3}\[[^\]\n]+\]:/m.test(text);
+}
+
+/**
+ * Cuts a Markdown text that grows into its top-level blocks (paragraphs, lists, tables, ...), so that only the last one, which
+ * still grows, has to be parsed and drawn again.
  */
 export class BlockSplitter {
   private text = "";

@@ -1,0 +1,211 @@
+// @vitest-environment happy-dom
+import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
+import { render, screen, waitFor, within } from "@testing-library/react";
+import userEvent, { type UserEvent } from "@testing-library/user-event";
+import { beforeEach, describe, expect, test } from "vitest";
+import { App } from "../src/App";
+import { AgentService } from "../src/gen/meshwright/v1/agent_service_pb";
+import { meshError } from "./mesh/errors";
+import { ScriptedMesh } from "./mesh/mesh";
+
+let mesh: ScriptedMesh;
+let user: UserEvent;
+
+beforeEach(() => {
+  mesh = new ScriptedMesh();
+  mesh.pace = 0;
+  user = userEvent.setup();
+  history.replaceState(null, "", "/");
+});
+
+function openPage() {
+  return render(<App mesh={createClient(AgentService, createRouterTransport(mesh.routes))} />);
+}
+
+function taskField(): HTMLElement {
+  return screen.getByRole("textbox", { name: "Task" });
+}
+
+async function send(task: string): Promise<void> {
+  await user.type(taskField(), `${task}{Enter}`);
+}
+
+/** The run with this task, once the page shows it. */
+async function runOf(task: string): Promise<HTMLElement> {
+  return await screen.findByRole("article", { name: `Task: ${task}` }, { timeout: 5_000 });
+}
+
+/** The answer to this task, once it is whole. */
+async function answerOf(task: string): Promise<HTMLElement> {
+  const run = await runOf(task);
+  await waitFor(() => expect(within(run).getByRole("group", { name: "Outcome" })).toBeInTheDocument(), {
+    timeout: 8_000,
+  });
+  return within(run).getByRole("group", { name: "Answer" });
+}
+
+describe("a first task", () => {
+  test("sent from the start makes a session with an address of its own", async () => {
+    openPage();
+    await send("Say hello");
+    expect(await answerOf("Say hello")).toHaveTextContent("You said: Say hello");
+    expect(location.pathname).toBe("/sessions/ses_1");
+    expect(taskField()).toHaveValue("");
+    const link = await screen.findByRole("link", { name: /Say hello/ });
+    expect(link).toHaveAttribute("aria-current", "page");
+  });
+
+  test("can be one of the examples", async () => {
+    openPage();
+    await user.click(await screen.findByRole("button", { name: "Take a screenshot of the demo shop" }));
+    expect(await answerOf("Take a screenshot of the demo shop")).toHaveTextContent("start page");
+  });
+
+  test("is not sent when it is empty, nor by Shift+Enter", async () => {
+    openPage();
+    await send("  ");
+    await user.type(taskField(), "one{Shift>}{Enter}{/Shift}two");
+    expect(taskField()).toHaveValue("  one\ntwo");
+    expect(mesh.requests).toEqual([]);
+  });
+
+  test("that did not get through stays, and is sent again as the same", async () => {
+    let failures = 1;
+    mesh.afterCall = () => {
+      if (failures-- > 0) {
+        throw meshError(Code.ResourceExhausted, "Too many runs.", {
+          reason: "QUOTA_EXCEEDED",
+          metadata: { quota: "concurrent_runs", limit: "10" },
+        });
+      }
+    };
+    openPage();
+    await send("Say hello");
+    const alert = await screen.findByRole("alert");
+    expect(alert).toHaveTextContent("Too many runs.");
+    expect(alert).toHaveTextContent("The limit is 10 (concurrent_runs).");
+    expect(taskField()).toHaveValue("Say hello");
+    await user.click(within(alert).getByRole("button", { name: "Try again" }));
+    await answerOf("Say hello");
+    const creates = mesh.requests.filter((request) => request.method === "createSession");
+    expect(new Set(creates.map((request) => request.requestId)).size).toBe(1);
+    expect(mesh.sessions.size).toBe(1);
+  });
+});
+
+describe("a run", () => {
+  test("shows its tool calls side by side, and what each gave", async () => {
+    openPage();
+    await send("Compare the two");
+    const run = await runOf("Compare the two");
+    const step = await within(run).findByRole("region", { name: "Step 1: 4 tool calls" });
+    const names = within(step)
+      .getAllByRole("button", { name: /^(browser|file)\./ })
+      .map((button) => button.getAttribute("aria-label")?.split(",")[0]);
+    expect(names).toEqual([
+      "browser.open localhost:8080/demo/products/desk-lamp",
+      "browser.open localhost:8080/demo/products/oak-desk",
+      "file.read notes/prices-2025.md",
+      "file.read notes/budget.md",
+    ]);
+    await user.click(await within(step).findByRole("button", { name: /notes\/budget\.md, failed/ }));
+    expect(step).toHaveTextContent("No such file: notes/budget.md");
+    const answer = await answerOf("Compare the two");
+    expect(await within(answer).findByRole("cell", { name: "420.00 EUR" })).toBeInTheDocument();
+    await waitFor(() => expect(run).toHaveTextContent("5 tool calls · 2,526 tokens"));
+    expect(run).not.toHaveTextContent("Failed");
+  });
+
+  test("that fails says why and what to do, and can be sent again", async () => {
+    openPage();
+    await send("Fail now");
+    const run = await runOf("Fail now");
+    expect(await within(run).findByText("The model provider refused the credentials.")).toBeInTheDocument();
+    expect(run).toHaveTextContent("Check the API key for openai:gpt-5");
+    expect(run).toHaveTextContent("FailedPrecondition MODEL_AUTHENTICATION");
+    await user.click(within(run).getByRole("button", { name: "Send it again" }));
+    await waitFor(() => expect(screen.getAllByRole("article")).toHaveLength(2));
+  });
+
+  test("is stopped, and what waits behind it goes on", async () => {
+    mesh.pace = 1;
+    openPage();
+    await send("long 500");
+    await within(await runOf("long 500")).findByText(/thread/);
+    mesh.pace = 0;
+    await send("Then this");
+    expect(await runOf("Then this")).toHaveTextContent("Waits for its turn");
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    expect(await within(await runOf("long 500")).findByText("Stopped")).toBeInTheDocument();
+    expect(await runOf("long 500")).toHaveTextContent("It was cut short here.");
+    expect(await answerOf("Then this")).toHaveTextContent("You said: Then this");
+  });
+
+  test("that waits can be removed", async () => {
+    mesh.pace = 1;
+    openPage();
+    await send("long 500");
+    await send("Not this");
+    await user.click(within(await runOf("Not this")).getByRole("button", { name: /Remove/ }));
+    expect(await within(await runOf("Not this")).findByText("Stopped")).toBeInTheDocument();
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    await within(await runOf("long 500")).findByText("Stopped");
+  });
+
+  test("is there again after the page was left in the middle of it", async () => {
+    mesh.pace = 1;
+    const first = openPage();
+    await send("long 60");
+    await within(await runOf("long 60")).findByText(/thread/);
+    first.unmount();
+    openPage();
+    const answer = await answerOf("long 60");
+    expect(answer.textContent?.match(/thread|woven|end\./g)).toHaveLength(60);
+  });
+});
+
+describe("the list of sessions", () => {
+  test("deletes a session only after asking", async () => {
+    mesh.open("Keep me");
+    mesh.open("Delete me");
+    openPage();
+    await user.click(await screen.findByRole("button", { name: "Delete session: Delete me" }));
+    await user.click(screen.getByRole("button", { name: "Keep it" }));
+    expect(mesh.sessions.size).toBe(2);
+    await user.click(screen.getByRole("button", { name: "Delete session: Delete me" }));
+    await user.click(screen.getByRole("button", { name: "Delete" }));
+    await waitFor(() => expect(screen.queryByRole("link", { name: /Delete me/ })).toBeNull());
+    expect([...mesh.sessions.values()].map((session) => session.title)).toEqual(["Keep me"]);
+  });
+
+  test("opens another session", async () => {
+    mesh.open("The other");
+    openPage();
+    await user.click(await screen.findByRole("link", { name: /The other/ }));
+    expect(location.pathname).toBe("/sessions/ses_1");
+    expect(await screen.findByRole("heading", { name: "The other" })).toBeInTheDocument();
+  });
+});
+
+test("a session that does not exist says so and leads to a new one", async () => {
+  history.replaceState(null, "", "/sessions/ses_none");
+  openPage();
+  expect(await screen.findByRole("alert")).toHaveTextContent("No such session.");
+  await user.click(screen.getByRole("button", { name: "New session" }));
+  expect(location.pathname).toBe("/");
+});
+
+describe("the model", () => {
+  test("is told, with the way to another one when it is the offline planner", async () => {
+    openPage();
+    expect(await screen.findByText("Model: offline planner")).toBeInTheDocument();
+    expect(screen.getByText(/choose a model with/)).toBeInTheDocument();
+  });
+
+  test("that is a real one has no such hint", async () => {
+    mesh.model = "openai:gpt-5";
+    openPage();
+    expect(await screen.findByText("Model: openai:gpt-5")).toBeInTheDocument();
+    expect(screen.queryByText(/choose a model with/)).toBeNull();
+  });
+});
