@@ -26,6 +26,12 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+UNIX_OPTIONS: tuple[tuple[str, str | int], ...] = (
+    # The socket's path is no name that HTTP/2 or a proxy could understand.
+    ("grpc.default_authority", "localhost"),
+    # To look whether anybody is there costs nothing on the same machine.
+    ("grpc.max_reconnect_backoff_ms", 200),
+)
 
 
 def open_channel(address: Address) -> grpc.aio.Channel:
@@ -33,11 +39,8 @@ def open_channel(address: Address) -> grpc.aio.Channel:
 
     It has no interceptors: they break streams in grpc.aio. Pass `**forward(...)` to each call instead.
     """
-    options = CHANNEL_OPTIONS
-    if address.is_unix:
-        # The socket's path is no name that HTTP/2 or a proxy could understand.
-        return grpc.aio.insecure_channel(address.target, options=(*options, ("grpc.default_authority", "localhost")))
-    return grpc.aio.insecure_channel(address.target, options=options)
+    options = dict(CHANNEL_OPTIONS) | (dict(UNIX_OPTIONS) if address.is_unix else {})
+    return grpc.aio.insecure_channel(address.target, options=tuple(options.items()))
 
 
 class CallOptions(TypedDict):

@@ -107,7 +107,7 @@ class _Command:
         self._board.show(self._mesh.children)
         with self._board:
             await self._mesh.ready()
-        await greet(self._plan, self._console, time.monotonic() - self._started)
+        await greet(self._plan, self._console, self._started)
         if self._open_page:
             import webbrowser
 

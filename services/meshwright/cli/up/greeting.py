@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
+from meshwright.cli.up.health import wait_served
 from meshwright.client import Mesh, MeshError
 
 if TYPE_CHECKING:
@@ -19,14 +22,18 @@ TASK = "Compare the prices of the lamp and the desk in the demo shop"
 THROUGH_GATEWAY_SECONDS = 15.0
 
 
-async def greet(plan: Plan, console: Console, seconds: float) -> None:
-    """Ask the mesh through its front door what it is, and say how to use it."""
+async def greet(plan: Plan, console: Console, started: float) -> None:
+    """Ask the mesh through its front door what it is, and say how to use it. `started` is on the monotonic clock."""
     try:
         async with Mesh(plan.address) as mesh:
             agent = await mesh.wait_ready(THROUGH_GATEWAY_SECONDS)
-    except MeshError as error:
-        console.print(f"[bold red]The gateway does not let calls through:[/] {escape(error.message)}", highlight=False)
+        async with asyncio.timeout(THROUGH_GATEWAY_SECONDS):
+            await wait_served(plan)
+    except (MeshError, TimeoutError) as error:
+        why = error.message if isinstance(error, MeshError) else "not every service is healthy there."
+        console.print(f"[bold red]The gateway does not let calls through:[/] {escape(why)}", highlight=False)
         return
+    seconds = time.monotonic() - started
     console.print(f"\n[bold green]The mesh is ready[/] at [bold]{plan.url}[/] after {seconds:.1f} s", highlight=False)
     console.print(_ways(plan, agent), highlight=False)
     console.print("Ctrl-C stops it.", style="dim", highlight=False)

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import grpc
+
     from meshwright.cli.up.plan import Plan
 
 LOOK_SECONDS = 0.02
 OK = 200
-GRPC_SERVICES = frozenset({"agent", "tools", "browser"})
+GRPC_SERVICES = {
+    "agent": "meshwright.v1.AgentService",
+    "tools": "meshwright.v1.ToolService",
+    "browser": "meshwright.v1.BrowserService",
+}
 
 
 async def wait_healthy(service: str, plan: Plan) -> None:
@@ -25,30 +31,50 @@ async def wait_healthy(service: str, plan: Plan) -> None:
         await _wait_http(plan, None)
 
 
+async def wait_served(plan: Plan) -> None:
+    """Wait until the gateway says of every gRPC service that it can do its work: that is what clients are told."""
+    async with _channel(plan.address) as channel:
+        await asyncio.gather(*(_watch(channel, name) for name in GRPC_SERVICES.values()))
+
+
 async def _wait_grpc(socket: Path) -> None:
     while not socket.exists():  # noqa: ASYNC110, ASYNC240  # a file that appears has nothing to await
         await asyncio.sleep(LOOK_SECONDS)
+    async with _channel(f"unix:{socket}") as channel:
+        await _watch(channel, "")
+
+
+def _channel(target: str) -> grpc.aio.Channel:
     import grpc
-    from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-    from grpc_health.v1.health_pb2_grpc import HealthStub
 
     options = (
         ("grpc.default_authority", "localhost"),
+        ("grpc.enable_http_proxy", 0),
         ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.min_reconnect_backoff_ms", 50),
         ("grpc.max_reconnect_backoff_ms", 200),
     )
-    async with grpc.aio.insecure_channel(f"unix:{socket}", options=options) as channel:
-        while True:
-            watching = HealthStub(channel).Watch(  # type: ignore[attr-defined]  # the stubs package lacks it
-                HealthCheckRequest(), wait_for_ready=True
-            )
-            try:
-                async for answer in watching:
-                    if answer.status == HealthCheckResponse.SERVING:
-                        return
-            except grpc.aio.AioRpcError:
-                await asyncio.sleep(LOOK_SECONDS)
+    return grpc.aio.insecure_channel(target, options=options)
+
+
+async def _watch(channel: grpc.aio.Channel, service: str) -> None:
+    """Wait until it serves."""
+    import grpc
+    from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+    from grpc_health.v1.health_pb2_grpc import HealthStub
+
+    while True:
+        watching = HealthStub(channel).Watch(  # type: ignore[attr-defined]  # the stubs package lacks it
+            HealthCheckRequest(service=service), wait_for_ready=True
+        )
+        try:
+            async for answer in watching:
+                if answer.status == HealthCheckResponse.SERVING:
+                    return
+        except grpc.aio.AioRpcError:
+            await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            watching.cancel()
 
 
 async def _wait_http(plan: Plan, socket: Path | None) -> None:
