@@ -8,15 +8,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from pydantic import BaseModel, Field
 
 from meshwright.serving.errors import MeshError
-from meshwright.tools.arguments import Arguments
 from meshwright.tools.catalogue import catalogue
-from meshwright.tools.context import CallContext
-from meshwright.tools.output import Output
 from meshwright.tools.settings import ToolSettings
-from meshwright.tools.tool import Annotations, Tool, tool
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.event_pb2 import Event, EventFilter, EventKind
 from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunSpec, RunState
@@ -25,64 +20,8 @@ from meshwright.v1.stream_pb2 import Close
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Hang, Request, Say, Steps, Tokens, in_turn
 from tests.support.agent_mesh import PATIENCE, AgentMesh, agent_mesh
+from tests.support.agent_tools import gate_tool, meeting_tool, waiting_tool
 from tests.support.collector import collecting
-
-
-class Nothing(Arguments):
-    """No arguments."""
-
-
-class Named(Arguments):
-    """One name."""
-
-    name: str = Field(description="A name.")
-
-
-class Done(BaseModel):
-    """Nothing to tell."""
-
-
-def meeting_tool(parties: int) -> Tool:
-    """A tool whose calls end only when so many of them run at once."""
-    barrier = asyncio.Barrier(parties)
-
-    @tool("test.meet", Annotations(read_only=True))
-    async def meet(args: Named, call: CallContext) -> Output[Done]:
-        """Waits for the others."""
-        await barrier.wait()
-        return Output(f"{args.name} met the others")
-
-    return meet
-
-
-def waiting_tool(cancelled: asyncio.Event) -> Tool:
-    """A tool that never ends by itself."""
-
-    @tool("test.wait", Annotations(default_timeout=60.0))
-    async def wait(args: Nothing, call: CallContext) -> Output[Done]:
-        """Waits for ever."""
-        await call.progress("waiting")
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-        return Output("never")
-
-    return wait
-
-
-def gate_tool(gate: asyncio.Event) -> Tool:
-    """A tool that ends when the gate opens."""
-
-    @tool("test.wait", Annotations(default_timeout=60.0))
-    async def wait(args: Nothing, call: CallContext) -> Output[Done]:
-        """Waits for the gate."""
-        await call.progress("waiting")
-        await gate.wait()
-        return Output("open")
-
-    return wait
 
 
 @pytest.fixture
@@ -329,10 +268,9 @@ async def test_the_agent_tells_what_it_is(mesh: AgentMesh) -> None:
     assert agent.example_tasks
 
 
-@pytest.mark.parametrize("verb", ["SteerRun", "ListApprovals", "ResolveApproval"])
+@pytest.mark.parametrize("verb", ["ListApprovals", "ResolveApproval"])
 async def test_verbs_of_later_work_say_that_they_are_not_implemented(mesh: AgentMesh, verb: str) -> None:
     requests = {
-        "SteerRun": pb.SteerRunRequest(request_id="r", session_id="ses_1", text="x"),
         "ListApprovals": pb.ListApprovalsRequest(session_id="ses_1"),
         "ResolveApproval": pb.ResolveApprovalRequest(
             session_id="ses_1", approval_id="apr_1", decision=pb.ApprovalDecision(deny=pb.Deny())

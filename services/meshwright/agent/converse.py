@@ -13,6 +13,7 @@ from meshwright.v1.agent_service_pb2 import (
     CreateSessionRequest,
     Receipt,
     StartRunRequest,
+    SteerRunRequest,
 )
 from meshwright.v1.run_pb2 import DisconnectPolicy
 
@@ -88,6 +89,15 @@ class Commands:
             match request.WhichOneof("command"):
                 case "start_run":
                     receipt.run.CopyFrom(await self._start_run(request))
+                case "steer_run":
+                    steer = SteerRunRequest(
+                        request_id=request.command_id,
+                        session_id=self._session_id,
+                        run_id=request.steer_run.run_id,
+                        text=request.steer_run.text,
+                        mode=request.steer_run.mode,
+                    )
+                    receipt.steering.CopyFrom(await self._verbs.steer_run(self._principal, steer))
                 case "cancel_run":
                     cancel = CancelRunRequest(
                         request_id=request.command_id,

@@ -9,10 +9,10 @@ import structlog
 
 from meshwright.agent.worker import Worker
 from meshwright.serving.errors import MeshError
-from meshwright.store.interface import CancelRequested, RunWaiting, SessionDeleted
+from meshwright.store.interface import CancelRequested, InputDelivered, RunWaiting, SessionDeleted
 
 if TYPE_CHECKING:
-    from meshwright.agent.worker import Parts
+    from meshwright.agent.loop import Parts
     from meshwright.store.interface import ClaimedRun, Signal
 
 LEASE_SECONDS = 6.0
@@ -99,6 +99,11 @@ class Dispatcher:
             case CancelRequested(run_id=run_id):
                 if (worker := self._workers.get(run_id)) is not None:
                     worker.cancel()
+            case InputDelivered(run_id=run_id, interrupt=True):
+                if (worker := self._workers.get(run_id)) is not None:
+                    worker.interrupt()
+            case InputDelivered():
+                pass  # the worker reads its inputs before each step
             case SessionDeleted(session_id=session_id):
                 for run_id, worker in tuple(self._workers.items()):
                     if worker.claim.session_id == session_id:

@@ -29,9 +29,15 @@ class RunLog:
         """A draft of this run; see Composer."""
         return self._composer.draft(**arm)
 
-    async def append(self, *drafts: Draft, save_run: bool = False) -> Sequence[StoredEvent]:
-        """Append, durably when it returns; with `save_run` the run's record is stored in the same breath."""
-        return await self._store.append(self._claim, drafts, self.run if save_run else None)
+    async def append(
+        self, *drafts: Draft, save_run: bool = False, inputs_seen: int | None = None
+    ) -> Sequence[StoredEvent]:
+        """Append, durably when it returns; with `save_run` the run's record is stored in the same breath.
+
+        InputsWaitingError where `inputs_seen` is given and more inputs have come.
+        """
+        run = self.run if save_run else None
+        return await self._store.append(self._claim, drafts, run, inputs_seen=inputs_seen)
 
     def note(self, draft: Draft) -> None:
         """Append without waiting; what becomes of it does not matter to the run."""

@@ -12,12 +12,12 @@ from meshwright.agent.converse import Commands, open_session
 from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
 from meshwright.agent.identifiers import new_id
+from meshwright.agent.loop import Parts
 from meshwright.agent.models import Models
 from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_health
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
-from meshwright.agent.worker import Parts
 from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
 from meshwright.serving.failures import not_implemented
@@ -47,7 +47,7 @@ Serialised = Any
 
 
 class AgentServicer(AgentServiceServicer):
-    """Every RPC in a few lines; what they do is in `Verbs` and `Watcher`. Steering and approvals are not implemented yet."""
+    """Every RPC in a few lines; what they do is in `Verbs` and `Watcher`. Approvals are not implemented yet."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class AgentServicer(AgentServiceServicer):
         return pb.CancelRunResponse(run=await self._verbs.cancel_run(LOCAL_PRINCIPAL, request))
 
     async def SteerRun(self, request: pb.SteerRunRequest, context: Context) -> pb.SteerRunResponse:
-        raise not_implemented("/meshwright.v1.AgentService/SteerRun")
+        return pb.SteerRunResponse(receipt=await self._verbs.steer_run(LOCAL_PRINCIPAL, request))
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Context) -> pb.ListApprovalsResponse:
         raise not_implemented("/meshwright.v1.AgentService/ListApprovals")

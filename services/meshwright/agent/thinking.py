@@ -40,13 +40,18 @@ class Thought:
         self.usage = Usage(model_calls=1)
         self._model = model
         self._log = log
-        self._step = step
+        self.step = step
         self._message_id = new_id("msg")
         self._text = log.text(self._message_id)
         self._reasoning = log.reasoning(self._message_id)
         self._finished: Finished | None = None
         self._begun = time.monotonic()
         self._first_token: float | None = None
+
+    @property
+    def model(self) -> str:
+        """Name of the model that thinks."""
+        return self._model.name
 
     @property
     def text(self) -> str:
@@ -114,16 +119,19 @@ class Thought:
             message_id=self._message_id,
             role=Role.ROLE_AGENT,
             text=self.text,
-            step=self._step,
+            step=self.step,
             partial=partial,
             reasoning=self._reasoning.text,
             call_ids=[call.call_id for call in self.calls],
         )
         return self._log.draft(message=said)
 
-    def usage_recorded(self) -> Draft:
-        """The step's usage as an event."""
-        recorded = UsageRecorded(usage=self.usage, model=self._model.name, step=self._step)
+    def said(self) -> tuple[Draft, Draft]:
+        """The whole message and the step's usage as events."""
+        return self.message(), self._usage_recorded()
+
+    def _usage_recorded(self) -> Draft:
+        recorded = UsageRecorded(usage=self.usage, model=self._model.name, step=self.step)
         if self._first_token is not None:
             recorded.time_to_first_token.CopyFrom(
                 Duration(nanos=int(self._first_token % 1 * 1e9), seconds=int(self._first_token))

@@ -11,6 +11,7 @@ from meshwright.agent.page_token import page_of, token_after
 from meshwright.serving.calls import current_call
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Draft, Once
+from meshwright.store.refusals import run_not_found, session_busy
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.agent_service_pb2 import (
     CancelRunRequest,
@@ -21,9 +22,10 @@ from meshwright.v1.agent_service_pb2 import (
     ListSessionsRequest,
     ListSessionsResponse,
     StartRunRequest,
+    SteerRunRequest,
 )
-from meshwright.v1.event_pb2 import RunFinished, RunQueued
-from meshwright.v1.run_pb2 import Run, RunOptions, RunOutcome, RunState, SteeringMode
+from meshwright.v1.event_pb2 import RunFinished, RunQueued, SteeringReceipt, SteeringState
+from meshwright.v1.run_pb2 import Run, RunOptions, RunOutcome, RunSpec, RunState, SteeringMode
 from meshwright.v1.session_pb2 import Session
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from meshwright.agent.models import Models
     from meshwright.store.interface import Store
 
-LATER_MODES = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT)
+AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT)
 
 
 class Verbs:
@@ -75,18 +77,14 @@ class Verbs:
 
     async def start_run(self, principal: str, request: StartRunRequest) -> Run:
         """AgentService.StartRun."""
-        if request.when_busy in LATER_MODES:
-            raise _not_yet("This agent does not steer runs yet; enqueue the task or cancel the active run first.")
         if request.spec.attachment_ids:
             raise _not_yet("This agent does not take attachments yet.")
         session = await self._store.get_session(principal, request.session_id)
-        run = Run(run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED)
-        run.create_time.CopyFrom(current_time())
-        run.spec.CopyFrom(request.spec)
-        run.spec.options.CopyFrom(self._filled_in(request.spec.options, session))
-        self._models.check(run.spec.options.model)
-        call = current_call()
-        run.traceparent = call.traceparent if call is not None else ""
+        if request.when_busy in AT_ONCE:
+            steered = await self._steer_if_busy(principal, request)
+            if steered is not None:
+                return steered
+        run = self._new_run(session, request.spec)
         composer = Composer(session.session_id, run.run_id, traceparent=run.traceparent)
         return await self._store.enqueue_run(
             principal,
@@ -95,6 +93,63 @@ class Verbs:
             _once(request.request_id, request),
             reject_if_busy=request.when_busy == SteeringMode.STEERING_MODE_REJECT,
         )
+
+    async def steer_run(self, principal: str, request: SteerRunRequest) -> SteeringReceipt:
+        """AgentService.SteerRun."""
+        mode = request.mode or SteeringMode.STEERING_MODE_STEER
+        receipt = SteeringReceipt(steering_id=request.request_id, mode=mode, text=request.text)
+        if mode in AT_ONCE:
+            await self._deliver(
+                principal, request.session_id, request.run_id, receipt, _once(request.request_id, request)
+            )
+            return receipt
+        session = await self._store.get_session(principal, request.session_id)
+        if mode == SteeringMode.STEERING_MODE_REJECT:
+            busy = session.active_run_id or session.queued_runs
+            raise (
+                session_busy(session.session_id, session.active_run_id)
+                if busy
+                else run_not_found(session.session_id, "")
+            )
+        return await self._enqueue_input(principal, session, receipt, request)
+
+    async def _enqueue_input(
+        self, principal: str, session: Session, receipt: SteeringReceipt, request: SteerRunRequest
+    ) -> SteeringReceipt:
+        """Make a run of an input."""
+        run = self._new_run(session, RunSpec(task=request.text))
+        receipt.state = SteeringState.STEERING_STATE_APPLIED
+        receipt.enqueued_run_id = run.run_id
+        composer = Composer(session.session_id, run.run_id, traceparent=run.traceparent)
+        drafts = [composer.draft(run_queued=RunQueued(spec=run.spec)), composer.draft(steering_receipt=receipt)]
+        once = _once(request.request_id, request)
+        stored = await self._store.enqueue_run(principal, run, drafts, once, reject_if_busy=False)
+        receipt.enqueued_run_id = stored.run_id
+        return receipt
+
+    async def _steer_if_busy(self, principal: str, request: StartRunRequest) -> Run | None:
+        """Give a task to the run at work as an input; None when there is none."""
+        steering_id = request.request_id or new_id("input")
+        receipt = SteeringReceipt(steering_id=steering_id, mode=request.when_busy, text=request.spec.task)
+        once = _once(request.request_id, request)
+        try:
+            return await self._deliver(principal, request.session_id, "", receipt, once)
+        except MeshError as error:
+            if error.reason != reasons.ERROR_REASON_RUN_NOT_FOUND:
+                raise
+            return None
+
+    async def _deliver(
+        self, principal: str, session_id: str, run_id: str, receipt: SteeringReceipt, once: Once | None
+    ) -> Run:
+        """Have the store own an input from now on, and the run's worker know of it."""
+        receipt.state = SteeringState.STEERING_STATE_ACCEPTED
+
+        def accepted(run: Run) -> Draft:
+            return Composer(session_id, run.run_id, traceparent=run.traceparent).draft(steering_receipt=receipt)
+
+        interrupt = receipt.mode == SteeringMode.STEERING_MODE_INTERRUPT
+        return await self._store.deliver_input(principal, session_id, run_id, once, accepted, interrupt=interrupt)
 
     async def list_runs(self, principal: str, request: ListRunsRequest) -> ListRunsResponse:
         """AgentService.ListRuns."""
@@ -110,6 +165,17 @@ class Verbs:
         """AgentService.CancelRun."""
         once = _once(request.request_id, request)
         return await self._store.cancel_run(principal, request.session_id, request.run_id, once, cancelled_in_queue)
+
+    def _new_run(self, session: Session, spec: RunSpec) -> Run:
+        """A run that is not stored yet. MODEL_NOT_FOUND."""
+        run = Run(run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED)
+        run.create_time.CopyFrom(current_time())
+        run.spec.CopyFrom(spec)
+        run.spec.options.CopyFrom(self._filled_in(spec.options, session))
+        self._models.check(run.spec.options.model)
+        call = current_call()
+        run.traceparent = call.traceparent if call is not None else ""
+        return run
 
     def _filled_in(self, asked: RunOptions, session: Session) -> RunOptions:
         """The run's options: as asked, else the session's, else the agent's; never above the agent's limits."""

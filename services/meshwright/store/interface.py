@@ -70,13 +70,22 @@ class CancelRequested(NamedTuple):
     run_id: str
 
 
+class InputDelivered(NamedTuple):
+    """Signal: a run was given an input."""
+
+    session_id: str
+    run_id: str
+    interrupt: bool
+    """Its current step is to stop for it."""
+
+
 class SessionDeleted(NamedTuple):
     """Signal: a session and all that belongs to it is gone."""
 
     session_id: str
 
 
-Signal = RunWaiting | CancelRequested | SessionDeleted
+Signal = RunWaiting | CancelRequested | InputDelivered | SessionDeleted
 
 
 class Page(NamedTuple):
@@ -132,10 +141,26 @@ class Store(Protocol):
         once: Once | None,
         settle: Callable[[Run], tuple[Run, Draft]],
     ) -> Run:
-        """Ask for a run's end; an empty run_id means the active one.
+        """Ask for a run's end; an empty run_id means the oldest that has not ended.
 
         A queued run ends here and now, with what `settle` makes of it; the holder of an active run's claim is signalled.
         SESSION_NOT_FOUND, RUN_NOT_FOUND, RUN_FINISHED, REQUEST_ID_REUSED.
+        """
+        ...
+
+    async def deliver_input(
+        self,
+        principal: str,
+        session_id: str,
+        run_id: str,
+        once: Once | None,
+        compose: Callable[[Run], Draft],
+        *,
+        interrupt: bool,
+    ) -> Run:
+        """Give an input to a run that has not ended, as the event that `compose` makes of it; its holder is signalled.
+
+        An empty run_id means the oldest that has not ended. SESSION_NOT_FOUND, RUN_NOT_FOUND, RUN_FINISHED, REQUEST_ID_REUSED.
         """
         ...
 
@@ -148,12 +173,14 @@ class Store(Protocol):
         ...
 
     def append(
-        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None
+        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None, *, inputs_seen: int | None = None
     ) -> asyncio.Future[list[StoredEvent]]:
         """Append events to the claimed run's session, and store the run's record if given; gives the events with their sequences.
 
         The order of calls is the order of events. A record with state FINISHED ends the run and its claim; it must come
-        with the run's one RUN_FINISHED draft, whose sequence the store writes into the record. RUN_CLAIM_LOST.
+        with the run's one RUN_FINISHED draft, whose sequence the store writes into the record.
+        With `inputs_seen` nothing is appended unless so many inputs were delivered to the run: InputsWaitingError.
+        RUN_CLAIM_LOST.
         """
         ...
 

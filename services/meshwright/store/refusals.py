@@ -16,7 +16,7 @@ def session_not_found(session_id: str) -> MeshError:
 
 def run_not_found(session_id: str, run_id: str) -> MeshError:
     """RUN_NOT_FOUND; without a run_id the session has no active run."""
-    what = "The session has no such run." if run_id else "No run of the session is at work."
+    what = "The session has no such run." if run_id else "The session has no run that has not ended."
     return MeshError(reasons.ERROR_REASON_RUN_NOT_FOUND, what, metadata={"session_id": session_id, "run_id": run_id})
 
 
@@ -37,6 +37,15 @@ def session_busy(session_id: str, active_run_id: str) -> MeshError:
         "A run of the session has not ended yet.",
         metadata={"session_id": session_id, "active_run_id": active_run_id},
     )
+
+
+class InputsWaitingError(MeshError):
+    """The run was given inputs that its worker has not seen. It never leaves the worker."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            reasons.ERROR_REASON_SESSION_BUSY, "The run has inputs that wait.", metadata={"run_id": run_id}
+        )
 
 
 def claim_lost(run_id: str) -> MeshError:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from meshwright.store.interface import Claim, ClaimedRun, Draft, Once, Page
-from meshwright.store.refusals import run_finished, run_not_found, session_busy
+from meshwright.store.refusals import InputsWaitingError, run_finished, run_not_found, session_busy
 from meshwright.store.sqlite import events, sessions
 from meshwright.store.sqlite.requests import once
 from meshwright.store.sqlite.rows import find_log, now, record_of, timestamp
@@ -111,17 +111,46 @@ def cancel(
 
 
 def _run_to_cancel(connection: sqlite3.Connection, log: int, session_id: str, run_id: str) -> Run:
-    where, value = ("run_id = ?", run_id) if run_id else ("state = ?", ACTIVE)
+    run, cancelled = _find(connection, log, session_id, run_id)
+    if run.state == FINISHED and not cancelled:
+        raise run_finished(run)
+    return run
+
+
+def _find(connection: sqlite3.Connection, log: int, session_id: str, run_id: str) -> tuple[Run, bool]:
+    """A run of the session and whether it was cancelled; without an id the oldest that has not ended."""
+    where, value = ("run_id = ?", run_id) if run_id else ("state <> ?", FINISHED)
     row = connection.execute(
-        f"SELECT record, cancelled FROM runs WHERE log = ? AND {where}",  # noqa: S608 - one of two constants
+        f"SELECT record, cancelled FROM runs WHERE log = ? AND {where} ORDER BY ordinal LIMIT 1",  # noqa: S608 - constants
         (log, value),
     ).fetchone()
     if row is None:
         raise run_not_found(session_id, run_id)
-    run = Run.FromString(row[0])
-    if run.state == FINISHED and not row[1]:
-        raise run_finished(run)
-    return run
+    return Run.FromString(row[0]), bool(row[1])
+
+
+def deliver_input(
+    connection: sqlite3.Connection,
+    principal: str,
+    session_id: str,
+    run_id: str,
+    request: Once | None,
+    compose: Callable[[Run], Draft],
+) -> Changed:
+    """Give an input to a run."""
+    appended: list[StoredEvent] = []
+
+    def change() -> bytes:
+        log = find_log(connection, principal, session_id)
+        run, _ = _find(connection, log, session_id, run_id)
+        if run.state == FINISHED:
+            raise run_finished(run)
+        appended.extend(events.append(connection, log, [compose(run)]))
+        connection.execute("UPDATE runs SET inputs = inputs + 1 WHERE run_id = ?", (run.run_id,))
+        return record_of(run)
+
+    answer, made = once(connection, principal, request, change)
+    return Changed(Run.FromString(answer), appended, made)
 
 
 def claim(connection: sqlite3.Connection, owner: str, lease_micros: int) -> ClaimedRun | None:
@@ -173,8 +202,14 @@ def release_all(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE runs SET lease_until = 0 WHERE state = ?", (ACTIVE,))
 
 
-def append(connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft], run: Run | None) -> list[StoredEvent]:
-    """Append under a claim and store the run's record if given. RUN_CLAIM_LOST."""
+def append(
+    connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft], run: Run | None, inputs_seen: int | None
+) -> list[StoredEvent]:
+    """Append under a claim and store the run's record if given. RUN_CLAIM_LOST, InputsWaitingError."""
+    if inputs_seen is not None:
+        row = connection.execute("SELECT inputs FROM runs WHERE run_id = ?", (claim.run_id,)).fetchone()
+        if row is not None and row[0] != inputs_seen:
+            raise InputsWaitingError(claim.run_id)
     appended = events.append_claimed(connection, claim, drafts)
     if run is None:
         return appended

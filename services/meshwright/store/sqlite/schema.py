@@ -30,7 +30,8 @@ CREATE TABLE runs (
     token INTEGER NOT NULL DEFAULT 0,
     owner TEXT NOT NULL DEFAULT '',
     lease_until INTEGER NOT NULL DEFAULT 0,
-    cancelled INTEGER NOT NULL DEFAULT 0
+    cancelled INTEGER NOT NULL DEFAULT 0,
+    inputs INTEGER NOT NULL DEFAULT 0 -- inputs that were delivered to it
 );
 CREATE INDEX runs_of_session ON runs (log, ordinal);
 CREATE INDEX runs_open ON runs (ordinal) WHERE state <> 3;

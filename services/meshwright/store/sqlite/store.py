@@ -18,6 +18,7 @@ from meshwright.store.interface import (
     Claim,
     ClaimedRun,
     Draft,
+    InputDelivered,
     Once,
     Page,
     RunWaiting,
@@ -143,6 +144,28 @@ class SqliteStore:
         )
         return changed.run
 
+    async def deliver_input(
+        self,
+        principal: str,
+        session_id: str,
+        run_id: str,
+        once: Once | None,
+        compose: Callable[[Run], Draft],
+        *,
+        interrupt: bool,
+    ) -> Run:
+        """See Store."""
+
+        def committed(changed: runs.Changed) -> None:
+            self._tails.publish(session_id, changed.appended)
+            if changed.signal:
+                self._listener(InputDelivered(session_id, changed.run.run_id, interrupt))
+
+        changed = await self._writer.submit(
+            lambda c: runs.deliver_input(c, principal, session_id, run_id, once, compose), committed
+        )
+        return changed.run
+
     async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
         """See Store."""
         return await self._writer.submit(lambda c: runs.claim(c, owner, int(lease_seconds * 1_000_000)))
@@ -152,7 +175,7 @@ class SqliteStore:
         return await self._writer.submit(lambda c: runs.renew(c, claims, int(lease_seconds * 1_000_000)))
 
     def append(
-        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None
+        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None, *, inputs_seen: int | None = None
     ) -> asyncio.Future[list[StoredEvent]]:
         """See Store."""
 
@@ -161,7 +184,7 @@ class SqliteStore:
             if run is not None and run.state == RunState.RUN_STATE_FINISHED:
                 self._listener(RunWaiting())
 
-        return self._writer.submit(lambda c: runs.append(c, claim, drafts, run), committed)
+        return self._writer.submit(lambda c: runs.append(c, claim, drafts, run, inputs_seen), committed)
 
     async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
         """See Store."""

@@ -1,0 +1,144 @@
+"""The agent loop: think, act, again, until there is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from google.protobuf.json_format import MessageToDict
+
+from meshwright.agent.acting import Actions
+from meshwright.agent.ending import Ending, complete, out_of_steps, overspent
+from meshwright.agent.history import load_turns
+from meshwright.agent.identifiers import new_id
+from meshwright.agent.prompt import fitted, system_prompt
+from meshwright.agent.recovery import Journal
+from meshwright.agent.thinking import Thought
+from meshwright.models.interface import ModelRequest, ToolSchema
+from meshwright.serving.telemetry import span
+from meshwright.store.usage import add_usage
+from meshwright.v1.event_pb2 import Message, Role, RunStarted
+from meshwright.v1.run_pb2 import RunOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from meshwright.agent.inputs import Inputs
+    from meshwright.agent.models import Models
+    from meshwright.agent.run_log import RunLog
+    from meshwright.agent.toolbox import Toolbox
+    from meshwright.models.interface import Model, ToolTurn, Turn
+    from meshwright.store.interface import Store
+    from meshwright.v1.tool_pb2 import Tool
+
+
+class Parts(NamedTuple):
+    """What every run works with."""
+
+    store: Store
+    models: Models
+    toolbox: Toolbox
+    demo_url: str
+    history_budget: int
+
+
+class AgentLoop:
+    """The loop of one run."""
+
+    def __init__(self, parts: Parts, log: RunLog, inputs: Inputs) -> None:
+        self._parts = parts
+        self._log = log
+        self._inputs = inputs
+        self._run = log.run
+        self._activity: asyncio.Task[None] | None = None
+        self._interrupting = False
+
+    def interrupt(self) -> None:
+        """Stop the current step: an input waits that is not to wait for its end."""
+        if self._activity is not None:
+            self._interrupting = True
+            self._activity.cancel()
+
+    async def run(self) -> Ending | None:
+        """How the run is to end; None when its end is written already. Raises what ends it otherwise."""
+        model = self._parts.models.get(self._run.spec.options.model)
+        step = await self._begin(model)
+        tools = {tool.name: tool for tool in await self._parts.toolbox.tools(self._run.spec.options.tools)}
+        turns = await self._conversation()
+        while True:
+            turns.extend(await self._inputs.apply())
+            if step > self._run.spec.options.max_steps:
+                return Ending(RunOutcome.RUN_OUTCOME_FAILED, out_of_steps(step - 1))
+            thought = Thought(model, self._log, step)
+            if not await self._think(thought, self._request(model, turns, tools)):
+                turns = await self._conversation()
+            elif thought.calls:
+                if (error := overspent(self._run)) is not None:
+                    return Ending(RunOutcome.RUN_OUTCOME_FAILED, error, drafts=thought.said())
+                turns = await self._act(thought, turns, tools)
+            else:
+                answer = Ending(RunOutcome.RUN_OUTCOME_COMPLETED, answer=thought.text, drafts=thought.said())
+                if await complete(self._log, self._inputs, answer):
+                    return None
+                await self._log.append(*thought.said(), save_run=True)
+                turns.append(thought.turn())
+            step += 1
+
+    async def _begin(self, model: Model) -> int:
+        """Write that the run begins, or goes on; the number of its next step."""
+        started = self._log.draft(run_started=RunStarted(attempt=self._run.attempt, model=model.name))
+        task = self._log.draft(message=Message(message_id=new_id("msg"), role=Role.ROLE_USER, text=self._run.spec.task))
+        if self._run.attempt == 1:
+            await self._log.append(started, task)
+            return 1
+        journal = await Journal.read(self._parts.store, self._log)
+        opening = (started,) if journal.begun else (started, task)
+        await self._log.append(*opening, *journal.closings(self._log))
+        return journal.steps + 1
+
+    async def _conversation(self) -> list[Turn]:
+        return await load_turns(self._parts.store, self._run.session_id)
+
+    async def _think(self, thought: Thought, request: ModelRequest) -> bool:
+        """Have the model answer; False when an input has interrupted it."""
+        with span("model.step", step=thought.step, model=thought.model):
+            whole = await self._uninterrupted(thought.think(request))
+        if whole:
+            add_usage(self._run.usage, thought.usage)
+        return whole
+
+    async def _act(self, thought: Thought, turns: list[Turn], tools: dict[str, Tool]) -> list[Turn]:
+        """Make the calls that the model asked for; the conversation with their results."""
+        self._run.usage.tool_calls += len(thought.calls)
+        actions = Actions(self._log, self._parts.toolbox, tools, thought.calls, thought.step)
+        await self._log.append(*thought.said(), *actions.started(), save_run=True)
+        results: list[ToolTurn] = []
+
+        async def act() -> None:
+            results.extend(await actions.run())
+
+        if await self._uninterrupted(act()):
+            return [*turns, thought.turn(), *results]
+        return await self._conversation()
+
+    async def _uninterrupted(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do a part of a step; False when an input has interrupted it."""
+        self._activity = asyncio.create_task(work)
+        try:
+            await self._activity
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._interrupting or (task is not None and task.cancelling()):
+                raise
+            return False
+        finally:
+            self._activity = None
+            self._interrupting = False
+        return True
+
+    def _request(self, model: Model, turns: list[Turn], tools: dict[str, Tool]) -> ModelRequest:
+        schemas = [
+            ToolSchema(tool.name, tool.description, MessageToDict(tool.arguments_schema)) for tool in tools.values()
+        ]
+        shown = turns if model.offline else fitted(turns, self._parts.history_budget)
+        return ModelRequest(system_prompt(self._parts.demo_url), list(shown), schemas)
