@@ -1,51 +1,68 @@
-"""A TCP proxy whose connections a test can cut, as a bad network does."""
+"""A TCP proxy whose connections a test cuts: a network that fails."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from typing import Self
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
+@dataclass
 class TcpProxy:
-    """Hands on bytes from a free port of loopback to another one."""
+    """Forwards to `host:port`."""
 
-    def __init__(self, port: int) -> None:
-        self.address = ""
-        """`localhost:PORT`, for clients."""
-        self.connections = 0
-        """How many there have been."""
-        self._target = port
-        self._open: set[asyncio.StreamWriter] = set()
-        self._pumps: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        self.address = f"localhost:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        self.cut()
-        await asyncio.gather(*self._pumps)
+    target: str
+    address: str = ""
+    connections: int = 0
+    """How many were made so far."""
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self) -> None:
-        """End all connections at once, with a reset."""
-        for writer in self._open:
+        """Break every connection at once, as a pulled plug does."""
+        for writer in tuple(self._open):
             writer.transport.abort()
 
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
         self.connections += 1
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        for source, target in ((reader, there_writer), (there_reader, writer)):
-            self._open.add(target)
-            pump = asyncio.create_task(self._pump(source, target))
-            self._pumps.add(pump)
+        host, _, port = self.target.rpartition(":")
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, inner_writer}
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pump(reader, inner_writer))
+                both.create_task(_pump(inner_reader, writer))
+        finally:
+            for end in (writer, inner_writer):
+                self._open.discard(end)
+                end.transport.abort()
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
-            while data := await source.read(65536):
-                target.write(data)
-                await target.drain()
-        self._open.discard(target)
-        target.close()
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    writer.transport.abort()
+
+
+@asynccontextmanager
+async def tcp_proxy(target: str) -> AsyncIterator[TcpProxy]:
+    """A proxy to `target`, listening on a port of its own."""
+    proxy = TcpProxy(target)
+    server = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    proxy.address = f"{host}:{port}"
+    async with server:
+        yield proxy
+        proxy.cut()
