@@ -167,8 +167,8 @@ async def test_downloads_are_told_and_refused(driving: Driving, site: Site) -> N
 
 async def crash_tab(server: Server[Any], lease_id: str) -> None:
     """Kills the renderer of the first tab, as a page that is too large would."""
-    stream = next(each for each in server.servicer._streams if each._lease.lease_id == lease_id)
-    tab = stream._lease.tabs.find("t1")
+    stream = next(each for each in server.servicer._streams if each.lease.lease_id == lease_id)
+    tab = stream.lease.tabs.find("t1")
     # The renderer dies before it can answer.
     with contextlib.suppress(PlaywrightError, TimeoutError):
         async with asyncio.timeout(0.1):

@@ -171,6 +171,15 @@ async def browser_client(**settings: Any) -> AsyncIterator[tuple[BrowserClient, 
         yield client, server
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+
+
 async def fails(awaitable: Awaitable[object]) -> MeshError:
     """The MeshError with which it fails, as it has to."""
     try:

@@ -27,7 +27,7 @@ class DriveStream:
 
     def __init__(self, lease: Lease) -> None:
         self.outbox = Outbox()
-        self._lease = lease
+        self.lease = lease
         self._running: dict[str, asyncio.Task[browser_pb2.BrowserResult]] = {}
         self._closing = False
         self.outbox.put(DriveResponse(leased=lease.describe()))
@@ -59,7 +59,7 @@ class DriveStream:
             self._put_error(command_id, failures.command_id_in_use(command_id))
             return
         try:
-            task = self._lease.submit(command)
+            task = self.lease.submit(command)
         except MeshError as error:
             self._put_error(command_id, error)
             return
@@ -84,5 +84,5 @@ class DriveStream:
         self.outbox.put_event(DriveResponse(event=event))
 
     def _finish_when_done(self) -> None:
-        if not self._running and (self._closing or self._lease.ended):
-            self.outbox.finish(self._lease.failure)
+        if not self._running and (self._closing or self.lease.ended):
+            self.outbox.finish(self.lease.failure)

@@ -122,6 +122,13 @@ def request_id_reused(request_id: str) -> MeshError:
     )
 
 
+def shutting_down(service: str) -> MeshError:
+    """The server stops."""
+    return MeshError(
+        reasons.ERROR_REASON_UNAVAILABLE, "The browser service is shutting down.", metadata={"service": service}
+    )
+
+
 def stream_protocol(expected: str) -> MeshError:
     """Commands came in a wrong order."""
     return MeshError(

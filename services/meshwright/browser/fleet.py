@@ -70,7 +70,7 @@ class Fleet:
         try:
             first = await self._first(self._plan)
         except (PlaywrightError, TimeoutError, OSError) as error:
-            await asyncio.to_thread(self._scratch.remove)
+            await self._clear_scratch()
             message = f"Chromium ({self._plan.executable}) does not start: {_first_line(error)}"
             raise StartupError(message) from error
         self.version, self.sandboxed = first.version, first.sandboxed
@@ -87,8 +87,7 @@ class Fleet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in self._processes))
         self._processes.clear()
-        if self._scratch is not None:
-            await asyncio.to_thread(self._scratch.remove)
+        await self._clear_scratch()
 
     def least_loaded(self) -> BrowserProcess | None:
         """Where the next context is made; None while no process is fit for it."""
@@ -147,6 +146,11 @@ class Fleet:
     async def _start_one(self, plan: LaunchPlan) -> BrowserProcess:
         assert self._scratch is not None
         return await BrowserProcess.start(plan, self._scratch.folder())
+
+    async def _clear_scratch(self) -> None:
+        scratch, self._scratch = self._scratch, None
+        if scratch is not None:
+            await asyncio.to_thread(scratch.remove)
 
     def _known_plan(self) -> LaunchPlan:
         assert self._plan is not None

@@ -6,8 +6,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from google.protobuf.duration_pb2 import Duration
-
 from meshwright.browser import failures
 from meshwright.browser.drive import DriveStream
 from meshwright.browser.fleet import Fleet
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 NAME = "meshwright.v1.BrowserService"
 START_SECONDS = 30.0
 """How long a Drive stream may take to send its first command."""
+CUT_SECONDS = 0.25
+"""How long before the end of the server's grace streams are ended, so that they end with a reason."""
 
 
 class BrowserServicer(pb_grpc.BrowserServiceServicer):
@@ -109,12 +109,18 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
     async def SendInput(self, request: pb.SendInputRequest, context: Context) -> pb.SendInputResponse:
         raise _not_built("SendInput")
 
-    def going_away(self) -> None:
-        """Tell every stream that the server is about to drain."""
-        grace = Duration()
-        grace.FromNanoseconds(round(self._settings.stop_grace * 1e9))
+    def drain(self) -> None:
+        """Tell every stream to go, and end those that have not gone shortly before the server would cut them."""
+        grace = max(self._settings.stop_grace - CUT_SECONDS, 0.0)
+        going_away = GoingAway()
+        going_away.grace.FromNanoseconds(round(grace * 1e9))
         for stream in self._streams:
-            stream.outbox.put(pb.DriveResponse(going_away=GoingAway(grace=grace)))
+            stream.outbox.put(pb.DriveResponse(going_away=going_away))
+        asyncio.get_running_loop().call_later(grace, self._end_streams)
+
+    def _end_streams(self) -> None:
+        for stream in tuple(self._streams):
+            stream.lease.fail(failures.shutting_down(NAME))
 
     def end_held_leases(self) -> None:
         """End the leases that no stream holds."""
@@ -152,6 +158,6 @@ def browser_service(settings: BrowserSettings) -> Service[BrowserServicer]:
             await pool.stop()
 
     async def drain(servicer: BrowserServicer) -> None:
-        servicer.going_away()
+        servicer.drain()
 
     return Service(NAME, pb_grpc.add_BrowserServiceServicer_to_server, opened, drain)

@@ -1,0 +1,199 @@
+"""Browsers, drivers and the service itself killed at the worst moment: what callers see, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from meshwright.serving.address import Address
+from meshwright.serving.channel import open_channel
+from meshwright.v1 import browser_pb2 as pb
+from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
+from tests.support.browser_client import (
+    PATIENCE,
+    BrowserClient,
+    Driving,
+    Site,
+    browser_client,
+    eventually,
+    fails,
+    local_site,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from meshwright.serving.server import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service() -> AsyncIterator[tuple[BrowserClient, Server[Any]]]:
+    async with browser_client() as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def browser(service: tuple[BrowserClient, Server[Any]]) -> BrowserClient:
+    return service[0]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site() -> AsyncIterator[Site]:
+    async with local_site() as pages:
+        yield pages
+
+
+def chromium(parent: psutil.Process) -> psutil.Process:
+    """The main process of the one Chromium, which a distribution may have wrapped in a shell script."""
+    for each in parent.children(recursive=True):
+        command = each.cmdline()
+        if "--remote-debugging-pipe" in command and Path(command[0]).name != "sh" and len(each.children()) > 1:
+            return each
+    raise AssertionError("there is no Chromium")
+
+
+def driver(parent: psutil.Process) -> psutil.Process:
+    """The one driver of Playwright."""
+    return next(each for each in parent.children() if "run-driver" in each.cmdline())
+
+
+@pytest.mark.parametrize("victim", [chromium, driver])
+async def test_a_killed_browser_is_typed_and_replaced(browser: BrowserClient, site: Site, victim: Any) -> None:
+    url = site.page("/page", "<h1>Page</h1>", title="Page")
+    before = (await browser.pool_when(lambda pool: pool.warm == 2)).crashes
+    driving = Driving(browser.stub)
+    await driving.start()
+    await driving.goto(url)
+    commands = [await driving.send(wait=pb.Wait(text="never")), await driving.send(snapshot=pb.Snapshot())]
+    listed = await driving.send(list_tabs=pb.ListTabs())
+    await listed
+    victim(psutil.Process()).kill()
+    killed = time.monotonic()
+    for each in (*commands, driving.ended):
+        error = await fails(each)
+        assert (error.reason_name, error.code.name) == ("BROWSER_CRASHED", "UNAVAILABLE")
+        assert error.metadata == {"lease_id": driving.lease.lease_id}
+        assert error.retry_after
+    assert time.monotonic() - killed < 2
+    async with browser.drive() as next_one:
+        assert (await next_one.goto(url)).tab.title == "Page"
+    pool = await browser.pool_when(lambda pool: pool.warm == 2)
+    assert (pool.crashes, pool.leased) == (before + 1, 0)
+
+
+async def test_a_browser_that_dies_idle_is_replaced(browser: BrowserClient, site: Site) -> None:
+    before = (await browser.pool_when(lambda pool: pool.warm == 2)).crashes
+    chromium(psutil.Process()).kill()
+    await browser.pool_when(lambda pool: pool.crashes == before + 1 and pool.warm == 2)
+    async with browser.drive() as driving:
+        assert (await driving.goto(site.page("/idle", "<h1>Idle</h1>"))).navigation.http_status == 200
+
+
+def family(root: psutil.Process) -> list[psutil.Process]:
+    return [root, *root.children(recursive=True)]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def files(folder: Path) -> list[Path]:
+    """What lies in the folder besides the socket."""
+    return [path for path in folder.iterdir() if path.name != "browser.sock"]
+
+
+async def serving(tmp_path: Path) -> tuple[asyncio.subprocess.Process, str]:
+    """A browser service as a process of its own, and its address."""
+    address = f"unix:{tmp_path}/browser.sock"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "import sys; from meshwright.browser.run import run_browser; from meshwright.browser.settings import BrowserSettings;"
+        "sys.exit(run_browser(BrowserSettings.load()))",
+        env={
+            **os.environ,
+            "MESHWRIGHT_LISTEN": address,
+            "MESHWRIGHT_BROWSER_WARM": "1",
+            "MESHWRIGHT_STOP_GRACE": "0.5",
+            "TMPDIR": str(tmp_path),
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    return process, address
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+async def test_no_process_and_no_file_outlives_the_service(tmp_path: Path, site: Site, number: signal.Signals) -> None:
+    url = site.page("/outlive", "<script>setTimeout(() => { while (true); }, 100)</script>")
+    process, address = await serving(tmp_path)
+    try:
+        async with open_channel(Address.parse(address)) as channel:
+            await channel_ready(channel)
+            driving = Driving(BrowserServiceStub(channel))
+            await driving.start()
+            await driving.goto(url)
+            await driving.send(snapshot=pb.Snapshot())
+            everyone = family(psutil.Process(process.pid))
+            assert len(everyone) > 4
+            process.send_signal(number)
+            async with asyncio.timeout(PATIENCE):
+                code = await process.wait()
+            assert code == (-number if number == signal.SIGKILL else 0)
+            await eventually(lambda: all(map(has_ended, everyone)))
+    finally:
+        if process.returncode is None:
+            process.kill()
+    left = files(tmp_path)
+    if number == signal.SIGKILL:
+        # Only a killed service leaves its folder, and the next one removes it.
+        again, _ = await serving(tmp_path)
+        await eventually(lambda: not any(path.exists() for path in left))
+        again.terminate()
+        await again.wait()
+    assert files(tmp_path) == []
+
+
+async def channel_ready(channel: Any) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await channel.channel_ready()
+
+
+def told_to_go(driving: Driving) -> bool:
+    return any(frame.HasField("going_away") for frame in driving.frames)
+
+
+async def test_a_service_that_drains_tells_its_streams(site: Site) -> None:
+    async with browser_client(stop_grace=2.0) as (browser, server):
+        going, staying = Driving(browser.stub), Driving(browser.stub)
+        for driving in (going, staying):
+            await driving.start()
+        stopping = asyncio.create_task(server.stop())
+        await eventually(lambda: all(told_to_go(driving) for driving in (going, staying)))
+        assert (await going.goto(site.page("/drain", "<h1>Still</h1>"))).navigation.http_status == 200
+        await going.close()
+        error = await fails(staying.ended)
+        assert (error.reason_name, error.metadata) == ("UNAVAILABLE", {"service": "meshwright.v1.BrowserService"})
+        await stopping
+
+
+async def test_a_browser_that_does_not_start_is_said_so(tmp_path: Path) -> None:
+    broken = tmp_path / "chrome"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    for path, expected in ((str(broken), "does not start"), (str(tmp_path / "none"), "MESHWRIGHT_CHROMIUM")):
+        with pytest.raises(Exception, match=expected) as raised:
+            async with browser_client(chromium=path):
+                pass
+        assert type(raised.value).__name__ == "StartupError"
