@@ -77,6 +77,10 @@ wheel: .venv/.dev $(PAGE) ## Build the package, the page included, into dist/
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
 	@ls dist/*.whl
 
+.PHONY: reference
+reference: .venv/.dev ## Write the tables of settings and errors in docs/ anew
+	@$(BIN)/python scripts/reference.py
+
 .PHONY: screenshot
 screenshot: .venv/.dev .make/chromium $(PAGE) ## Draw the README's picture of the page anew
 	@$(BIN)/python scripts/screenshot.py
