@@ -1,4 +1,4 @@
-"""A scripted model behind OpenAI's chat-completions streaming protocol, on a real loopback socket.
+"""A scripted model behind OpenAI's chat-completions streaming protocol, on a real loopback socket; behind Anthropic's as well.
 
 In the test's own loop:
 
@@ -21,12 +21,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import uvloop
 from aiohttp import web
+
+from tests.anthropic_wire import AnthropicAnswer, openai_form
 from tests.model_script import Fail, Hang, Request, Script, Step, Steps, by_instruction
 from tests.model_wire import OpenAIAnswer
+
+Wire: TypeAlias = type[OpenAIAnswer] | type[AnthropicAnswer]
 
 
 class ModelServer:
@@ -44,13 +48,19 @@ class ModelServer:
         self._changed = asyncio.Condition()
         self._port = port
         app = web.Application(client_max_size=64 << 20)
-        app.router.add_post("/v1/chat/completions", self._answer)
+        app.router.add_post("/v1/chat/completions", self._answer_openai)
+        app.router.add_post("/v1/messages", self._answer_anthropic)
         # Without handler_cancellation a handler that hangs would never learn that its client has gone.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self._port}/v1"
+
+    @property
+    def origin(self) -> str:
+        """The base URL without `/v1`, as Anthropic's client wants it."""
+        return self.base_url.removesuffix("/v1")
 
     @property
     def connections(self) -> int:
@@ -77,14 +87,20 @@ class ModelServer:
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: len(self.requests) >= count)
 
-    async def _answer(self, http: web.Request) -> web.StreamResponse:
-        request = Request(await http.json(), http.headers, len(self.requests))
+    async def _answer_openai(self, http: web.Request) -> web.StreamResponse:
+        return await self._answer(http, await http.json(), OpenAIAnswer)
+
+    async def _answer_anthropic(self, http: web.Request) -> web.StreamResponse:
+        return await self._answer(http, openai_form(await http.json()), AnthropicAnswer)
+
+    async def _answer(self, http: web.Request, body: dict[str, Any], wire: Wire) -> web.StreamResponse:
+        request = Request(body, http.headers, len(self.requests))
         self.requests.append(request)
         self._peers.add(http.get_extra_info("peername"))
         await self._notify()
         self.active += 1
         try:
-            return await _speak(http, request, _steps(self.script, request))
+            return await _speak(http, wire, request, _steps(self.script, request))
         except (asyncio.CancelledError, ConnectionResetError):
             self.abandoned += 1
             raise
@@ -102,7 +118,7 @@ def _steps(script: Script | Steps, request: Request) -> Sequence[Step]:
     return steps if isinstance(steps, Sequence) else [steps]
 
 
-async def _speak(http: web.Request, request: Request, steps: Sequence[Step]) -> web.StreamResponse:
+async def _speak(http: web.Request, wire: Wire, request: Request, steps: Sequence[Step]) -> web.StreamResponse:
     match steps[0] if steps else None:
         case Fail() as fail:
             return _failure(fail)
@@ -110,7 +126,7 @@ async def _speak(http: web.Request, request: Request, steps: Sequence[Step]) -> 
             await asyncio.Event().wait()
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     await response.prepare(http)
-    answer = OpenAIAnswer(request.body, response.write)
+    answer = wire(request.body, response.write)
     if await answer.play(steps):
         await response.write_eof()
     elif http.transport is not None:

@@ -64,7 +64,7 @@ class OpenAIAnswer:
     async def _say(self, step: Say) -> None:
         start = time.monotonic()
         for number, token in enumerate(step.tokens()):
-            await _until(start + number * step.delay, step.delay)
+            await until(start + number * step.delay, step.delay)
             await self._delta({"content": token})
             self._deltas += 1
 
@@ -73,7 +73,7 @@ class OpenAIAnswer:
         after = ' "},"logprobs":null,"finish_reason":null}]}\n\n'
         start = time.monotonic()
         for number in range(step.count):
-            await _until(start + number * step.delay, step.delay)
+            await until(start + number * step.delay, step.delay)
             token = time.monotonic_ns() if step.stamped else "tok"
             await self._write(f"{before}{token}{after}".encode())
         self._deltas += step.count
@@ -83,7 +83,7 @@ class OpenAIAnswer:
         for call in calls:
             text = call.arguments if isinstance(call.arguments, str) else json.dumps(dict(call.arguments))
             call_id = f"call_{uuid.uuid4().hex[:24]}" if call.call_id is None else call.call_id
-            whole: dict[str, Any] = {"id": call_id, "type": "function", "function": {"name": _wire_name(call.tool)}}
+            whole: dict[str, Any] = {"id": call_id, "type": "function", "function": {"name": wire_name(call.tool)}}
             if call.fragments == 0:
                 whole["function"]["arguments"] = text
                 await self._delta({"tool_calls": [whole]})
@@ -91,7 +91,7 @@ class OpenAIAnswer:
             index, self._calls = self._calls, self._calls + 1
             whole["function"]["arguments"] = ""
             await self._delta({"tool_calls": [{"index": index, **whole}]})
-            opened.append((index, _pieces(text, call.fragments)))
+            opened.append((index, pieces_of(text, call.fragments)))
         while any(pieces for _, pieces in opened):
             fragments = [
                 {"index": index, "function": {"arguments": pieces.pop(0)}} for index, pieces in opened if pieces
@@ -127,12 +127,12 @@ def _grouped(steps: Sequence[Step]) -> list[Step | list[Call]]:
     return groups
 
 
-def _pieces(text: str, count: int) -> list[str]:
+def pieces_of(text: str, count: int) -> list[str]:
     size = max(1, -(-len(text) // count))
     return [text[start : start + size] for start in range(0, len(text), size)]
 
 
-def _wire_name(tool: str) -> str:
+def wire_name(tool: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]", "_", tool)
 
 
@@ -146,7 +146,7 @@ def _usage(usage: Report) -> dict[str, Any]:
     }
 
 
-async def _until(moment: float, delay: float) -> None:
+async def until(moment: float, delay: float) -> None:
     """Wait until `moment`; a stream without delay still lets others run."""
     left = moment - time.monotonic()
     if left > 0 or delay == 0:

@@ -41,13 +41,20 @@ _SENTENCES = {
 
 
 def from_provider(
-    model: str, status: int | None, *, text: str = "", code: str = "", retry_after: float | None = None
+    model: str,
+    status: int | None,
+    *,
+    text: str = "",
+    code: str = "",
+    retry_after: float | None = None,
+    reason: reasons.ErrorReason.ValueType | None = None,
 ) -> MeshError:
     """The error for what a provider said.
 
     `status` is the HTTP status, None for an error in the middle of an answer; `code` and `text` are the provider's own.
+    `reason` is given where it is known better than by these.
     """
-    reason = _CODES.get(code) or _reason_of_status(status)
+    reason = reason or _CODES.get(code) or _reason_of_status(status)
     metadata: dict[str, object] = {"model": model}
     message = _SENTENCES[reason].format(model=model)
     if status is not None:

@@ -145,7 +145,7 @@ class Model(Protocol):
 
     @property
     def name(self) -> str:
-        """The specification it was opened with, such as `openai:gpt-5` or `offline`."""
+        """The specification it was opened with, such as `openai:gpt-6.1-terra` or `offline`."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from meshwright.models.interface import Model
+from meshwright.models.missing import missing_extra
 from meshwright.models.openai_lane.endpoint import OPENAI_BASE_URL, Endpoint
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -25,19 +26,19 @@ FAST_LANE: dict[str, tuple[str, str | None, str | None]] = {
 }
 """Providers that speak OpenAI's protocol: base URL, variable of the key (None: no key), id in genai-prices."""
 
-WIDE_LANE: dict[str, str | None] = {
-    "anthropic": "ANTHROPIC_API_KEY",
-    "google": "GOOGLE_API_KEY",
-    "bedrock": None,
-    "groq": "GROQ_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
+WIDE_LANE: dict[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "bedrock": (),
+    "groq": ("GROQ_API_KEY",),
+    "mistral": ("MISTRAL_API_KEY",),
 }
-"""Providers behind pydantic-ai: variable of the key (None: the provider has its own ways, such as AWS profiles)."""
+"""Providers behind pydantic-ai: variables of the key (none: the provider has its own ways, such as AWS profiles)."""
 
 DEFAULTS = (
-    ("OPENAI_API_KEY", "openai:gpt-5-mini"),
-    ("ANTHROPIC_API_KEY", "anthropic:claude-sonnet-4-5"),
-    ("GOOGLE_API_KEY", "google:gemini-2.5-flash"),
+    ("OPENAI_API_KEY", "openai:gpt-6.1-terra"),
+    ("ANTHROPIC_API_KEY", "anthropic:claude-sonnet-5-5"),
+    ("GOOGLE_API_KEY", "google:gemini-3.8-flash"),
 )
 """Which model a key alone chooses."""
 
@@ -66,7 +67,7 @@ def open_model(spec: str, settings: ModelSettings) -> Model:
 
         return OpenAIModel(spec, _endpoint(provider, name, settings), settings)
     if provider in WIDE_LANE:
-        return _open_wide(spec, provider, name, settings)
+        return _open_wide(spec, provider, settings)
     raise _unknown(spec)
 
 
@@ -93,13 +94,12 @@ def _endpoint(provider: str, name: str, settings: ModelSettings) -> Endpoint:
     return Endpoint(name, base_url, key, variable, prices)
 
 
-def _open_wide(spec: str, provider: str, name: str, settings: ModelSettings) -> Model:
+def _open_wide(spec: str, provider: str, settings: ModelSettings) -> Model:
     if find_spec("pydantic_ai") is None:
-        message = f'{spec} needs the extra `models`: pip install "meshwright[models]".'
-        raise MeshError(reasons.ERROR_REASON_MODEL_NOT_FOUND, message, metadata={"model": spec, "extra": "models"})
+        raise missing_extra(spec)
     from meshwright.models.wide_lane.lane import WideModel
 
-    return WideModel(spec, provider, name, settings)
+    return WideModel(spec, WIDE_LANE[provider], settings)
 
 
 def _unknown(spec: str) -> MeshError:

@@ -15,8 +15,8 @@ class ModelSettings(MeshSettings):
 
     model: str = Field(
         "",
-        description="The language model as `provider:name`, such as `openai:gpt-5`, `ollama:qwen3` or "
-        "`anthropic:claude-sonnet-4-5`, or `offline`. Empty: the first provider whose key is set, or else `offline`.",
+        description="The language model as `provider:name`, such as `openai:gpt-6.1-terra`, `ollama:qwen3` or "
+        "`anthropic:claude-sonnet-5-5`, or `offline`. Empty: the first provider whose key is set, or else `offline`.",
     )
     openai_base_url: str = Field(
         "",

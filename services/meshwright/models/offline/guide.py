@@ -17,8 +17,8 @@ I open pages, click, type, take screenshots, read, write, list and search files,
 joined by "and" run at the same time.
 """
 MODELS = """\
-For everything else choose a language model: set `MESHWRIGHT_MODEL`, for example to `openai:gpt-5-mini` (with `OPENAI_API_KEY`),
-`anthropic:claude-sonnet-4-5` (with `ANTHROPIC_API_KEY`) or `ollama:qwen3` (on your own machine), and start the mesh again."""
+For everything else choose a language model: set `MESHWRIGHT_MODEL`, for example to `openai:gpt-6.1-terra` (with `OPENAI_API_KEY`),
+`anthropic:claude-sonnet-5-5` (with `ANTHROPIC_API_KEY`) or `ollama:qwen3` (on your own machine), and start the mesh again."""
 
 
 def not_understood(demo_url: str) -> str:

@@ -10,7 +10,7 @@ from meshwright.models.interface import Finished, FinishReason, Part, ReasoningD
 from meshwright.models.openai_lane.chunks import Chunk, Delta, UsageReport
 from meshwright.models.openai_lane.state import AnswerState
 from meshwright.models.openai_lane.tool_calls import CallAssembler
-from meshwright.models.openai_lane.tool_names import ToolNames
+from meshwright.models.tool_names import ToolNames
 
 _REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "refused"}
 

@@ -12,9 +12,9 @@ from meshwright.models.openai_lane.endpoint import Endpoint
 from meshwright.models.openai_lane.reader import BodyReader
 from meshwright.models.openai_lane.reading import AnswerReader
 from meshwright.models.openai_lane.request import encode_request
-from meshwright.models.openai_lane.tool_names import ToolNames
 from meshwright.models.pricing import price
 from meshwright.models.settings import ModelSettings
+from meshwright.models.tool_names import ToolNames
 
 
 class OpenAIModel:

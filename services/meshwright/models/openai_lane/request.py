@@ -10,7 +10,7 @@ import msgspec
 from meshwright.models.call_ids import wire_call_id
 from meshwright.models.interface import AssistantTurn, ModelRequest, ToolTurn, UserTurn
 from meshwright.models.openai_lane.state import AnswerState
-from meshwright.models.openai_lane.tool_names import ToolNames
+from meshwright.models.tool_names import ToolNames
 
 _encode = msgspec.json.encode
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
+from meshwright.models.arguments import parse_arguments
 from meshwright.models.openai_lane.chunks import CallFragment
 
 
@@ -34,19 +33,8 @@ class AssembledCall:
             self._text.append(function.arguments)
 
     def arguments(self) -> tuple[dict[str, Any], str | None]:
-        """The arguments, or none of them and what is wrong with them, told to the model."""
-        if self._object is not None:
-            return self._object, None
-        text = "".join(self._text).strip()
-        if not text:
-            return {}, None
-        try:
-            value = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
-            return {}, f"The arguments are not valid JSON ({error}). Send the call again with one JSON object."
-        if not isinstance(value, dict):
-            return {}, f"The arguments are a JSON {_kind(value)}. Send the call again with one JSON object."
-        return value, None
+        """The arguments, or none of them and what is wrong with them."""
+        return parse_arguments(self._object if self._object is not None else "".join(self._text))
 
 
 class CallAssembler:
@@ -80,17 +68,3 @@ class CallAssembler:
     def whole(self) -> list[AssembledCall]:
         """All calls, in the order they began."""
         return self._calls
-
-
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case int() | float():
-            return "number"
-        case str():
-            return "string"
-        case _:
-            return "array"

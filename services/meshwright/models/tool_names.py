@@ -1,4 +1,4 @@
-"""Tool names on the wire: OpenAI allows letters, digits, `_` and `-`, up to 64 of them, and no dots."""
+"""Tool names on the wire: what every provider allows are letters, digits, `_` and `-`, up to 64 of them, and no dots."""
 
 from __future__ import annotations
 
