@@ -266,14 +266,3 @@ async def test_the_agent_tells_what_it_is(mesh: AgentMesh) -> None:
     assert (agent.model, agent.offline) == ("openai:scripted", False)
     assert agent.default_options.max_steps > 0
     assert agent.example_tasks
-
-
-@pytest.mark.parametrize("verb", ["ListApprovals", "ResolveApproval"])
-async def test_verbs_of_later_work_say_that_they_are_not_implemented(mesh: AgentMesh, verb: str) -> None:
-    requests = {
-        "ListApprovals": pb.ListApprovalsRequest(session_id="ses_1"),
-        "ResolveApproval": pb.ResolveApprovalRequest(
-            session_id="ses_1", approval_id="apr_1", decision=pb.ApprovalDecision(deny=pb.Deny())
-        ),
-    }
-    assert (await refusal(getattr(mesh.stub, verb)(requests[verb]))).reason_name == "NOT_IMPLEMENTED"

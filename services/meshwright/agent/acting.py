@@ -5,22 +5,32 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
 from meshwright.agent.prompt import tool_turn
+from meshwright.models.interface import ToolCall as Asked
 from meshwright.serving.errors import MeshError
 from meshwright.serving.telemetry import span
 from meshwright.v1 import error_reason_pb2 as reasons
-from meshwright.v1.event_pb2 import ArtifactAdded, ToolCallFinished, ToolCallProgress, ToolCallStarted
+from meshwright.v1.event_pb2 import (
+    Approval,
+    ApprovalResolved,
+    ApprovalState,
+    ArtifactAdded,
+    ToolCallFinished,
+    ToolCallProgress,
+    ToolCallStarted,
+)
 from meshwright.v1.tool_pb2 import ToolCall, ToolCompletion, ToolOutcome, ToolProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from meshwright.agent.approving import Approvals
     from meshwright.agent.run_log import RunLog
     from meshwright.agent.tool_stream import ToolStream
     from meshwright.agent.toolbox import Toolbox
-    from meshwright.models.interface import ToolCall as Asked
     from meshwright.models.interface import ToolTurn
     from meshwright.store.interface import Draft
     from meshwright.v1.tool_pb2 import Tool
@@ -31,22 +41,46 @@ LONGEST_SECONDS = 3600.0
 
 
 class Actions:
-    """The calls of one step. First append `started`, then `run`."""
+    """The calls of one step. First append `opening`, then `run`.
+
+    `questions` are those that a person was asked about before, when the step goes on in another process.
+    """
 
     def __init__(
-        self, log: RunLog, toolbox: Toolbox, tools: Mapping[str, Tool], asked: Sequence[Asked], step: int
+        self,
+        log: RunLog,
+        toolbox: Toolbox,
+        approvals: Approvals,
+        tools: Mapping[str, Tool],
+        asked: Sequence[Asked],
+        step: int,
+        questions: Iterable[Approval] = (),
     ) -> None:
         self._log = log
         self._toolbox = toolbox
+        self._approvals = approvals
         self._tools = tools
         self._asked = asked
         self._step = step
+        self._questions = {approval.call.call_id: approval for approval in questions}
+        self.asked_a_person = bool(self._questions)
+        """A person may have changed what the model asked for."""
         self._closed: set[str] = set()
         self._stream: ToolStream | None = None
 
-    def started(self) -> list[Draft]:
-        """The intent of every call as an event."""
-        return [self._log.draft(tool_call_started=self._intent(asked)) for asked in self._asked]
+    def opening(self) -> list[Draft]:
+        """An event for each call: its intent, or the question to a person where it needs one."""
+        drafts = []
+        for asked in self._asked:
+            tool = self._tools.get(asked.tool)
+            if tool is not None and asked.arguments_error is None and self._approvals.policy.needs(tool):
+                approval = self._approvals.question(asked.call_id, _struct(asked), tool)
+                self._questions[asked.call_id] = approval
+                self.asked_a_person = True
+                drafts.append(self._approvals.requested(approval))
+            else:
+                drafts.append(self._started(asked))
+        return drafts
 
     async def run(self) -> list[ToolTurn]:
         """Run all calls; their results in the order in which they were asked. A cancel closes every call in the log first."""
@@ -60,9 +94,9 @@ class Actions:
             await self._close_open_calls()
             raise
 
-    def _intent(self, asked: Asked) -> ToolCallStarted:
+    def _started(self, asked: Asked) -> Draft:
         tool = self._tools.get(asked.tool)
-        return ToolCallStarted(
+        intent = ToolCallStarted(
             call_id=asked.call_id,
             tool=asked.tool,
             arguments=_struct(asked),
@@ -70,8 +104,21 @@ class Actions:
             annotations=tool.annotations if tool is not None else None,
             attempt=1,
         )
+        return self._log.draft(tool_call_started=intent)
 
     async def _run_one(self, asked: Asked) -> ToolTurn:
+        if (approval := self._questions.get(asked.call_id)) is not None:
+            answer = await self._approvals.answer(approval)
+            if answer.HasField("edited_arguments"):
+                asked = Asked(asked.call_id, asked.tool, MessageToDict(answer.edited_arguments))
+            if answer.state != ApprovalState.APPROVAL_STATE_APPROVED:
+                completion = ToolCompletion(
+                    outcome=ToolOutcome.TOOL_OUTCOME_DENIED, error=_denied(asked, answer).to_status()
+                )
+                await asyncio.shield(self._close(asked, completion))
+                return tool_turn(asked.call_id, asked.tool, completion)
+            del self._questions[asked.call_id]
+            await asyncio.shield(self._log.append(self._started(asked)))
         with span("tool.call", tool=asked.tool, call_id=asked.call_id):
             completion = await self._completion(asked)
         await asyncio.shield(self._close(asked, completion))
@@ -99,7 +146,9 @@ class Actions:
 
     async def _close(self, asked: Asked, completion: ToolCompletion) -> None:
         self._closed.add(asked.call_id)
-        drafts = [
+        # A call that was in question begins and ends in one breath.
+        drafts = [self._started(asked)] if asked.call_id in self._questions else []
+        drafts += [
             self._log.draft(artifact_added=ArtifactAdded(artifact=artifact, call_id=asked.call_id))
             for artifact in completion.result.artifacts
         ]
@@ -119,6 +168,10 @@ class Actions:
         cancelled = ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_CANCELLED, error=_cancelled().to_status())
         for asked in unfinished:
             try:
+                if (approval := self._questions.get(asked.call_id)) is not None:
+                    if self._approvals.kept_open:
+                        continue
+                    await self._approvals.settle(approval.approval_id, ApprovalState.APPROVAL_STATE_CANCELLED)
                 await self._close(asked, ends.get(asked.call_id, cancelled))
             except MeshError:
                 return
@@ -154,6 +207,16 @@ def _overdue(asked: Asked) -> MeshError:
         "The tool service did not say in time how the call ended.",
         metadata={"tool": asked.tool},
     )
+
+
+def _denied(asked: Asked, answer: ApprovalResolved) -> MeshError:
+    who = (
+        "Nobody approved the call in time"
+        if answer.state == ApprovalState.APPROVAL_STATE_EXPIRED
+        else "A person denied the call"
+    )
+    message = f"{who}: {answer.comment}" if answer.comment else f"{who}."
+    return MeshError(reasons.ERROR_REASON_TOOL_DENIED, message, metadata={"tool": asked.tool})
 
 
 def _cancelled() -> MeshError:

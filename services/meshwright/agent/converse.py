@@ -12,6 +12,7 @@ from meshwright.v1.agent_service_pb2 import (
     ConverseRequest,
     CreateSessionRequest,
     Receipt,
+    ResolveApprovalRequest,
     StartRunRequest,
     SteerRunRequest,
 )
@@ -105,12 +106,14 @@ class Commands:
                         run_id=request.cancel_run.run_id,
                     )
                     receipt.run.CopyFrom(await self._verbs.cancel_run(self._principal, cancel))
-                case other:
-                    raise MeshError(
-                        reasons.ERROR_REASON_NOT_IMPLEMENTED,
-                        f"This agent does not implement the command {other} yet.",
-                        metadata={"method": f"/meshwright.v1.AgentService/Converse#{other}"},
+                case "resolve_approval":
+                    resolve = ResolveApprovalRequest(
+                        request_id=request.command_id,
+                        session_id=self._session_id,
+                        approval_id=request.resolve_approval.approval_id,
+                        decision=request.resolve_approval.decision,
                     )
+                    receipt.approval.CopyFrom(await self._verbs.resolve_approval(self._principal, resolve))
         except MeshError as error:
             receipt.error.CopyFrom(error.to_status())
         return receipt

@@ -9,7 +9,7 @@ import structlog
 
 from meshwright.agent.worker import Worker
 from meshwright.serving.errors import MeshError
-from meshwright.store.interface import CancelRequested, InputDelivered, RunWaiting, SessionDeleted
+from meshwright.store.interface import ApprovalSettled, CancelRequested, InputDelivered, RunWaiting, SessionDeleted
 
 if TYPE_CHECKING:
     from meshwright.agent.loop import Parts
@@ -104,6 +104,9 @@ class Dispatcher:
                     worker.interrupt()
             case InputDelivered():
                 pass  # the worker reads its inputs before each step
+            case ApprovalSettled(run_id=run_id, approval_id=approval_id):
+                if (worker := self._workers.get(run_id)) is not None:
+                    worker.approval_settled(approval_id)
             case SessionDeleted(session_id=session_id):
                 for run_id, worker in tuple(self._workers.items()):
                     if worker.claim.session_id == session_id:

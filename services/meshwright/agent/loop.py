@@ -14,21 +14,23 @@ from meshwright.agent.identifiers import new_id
 from meshwright.agent.prompt import fitted, system_prompt
 from meshwright.agent.recovery import Journal
 from meshwright.agent.thinking import Thought
-from meshwright.models.interface import ModelRequest, ToolSchema
+from meshwright.models.interface import ModelRequest, ToolCall, ToolSchema
 from meshwright.serving.telemetry import span
 from meshwright.store.usage import add_usage
 from meshwright.v1.event_pb2 import Message, Role, RunStarted
 from meshwright.v1.run_pb2 import RunOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
+    from meshwright.agent.approving import ApprovalPolicy, Approvals
     from meshwright.agent.inputs import Inputs
     from meshwright.agent.models import Models
     from meshwright.agent.run_log import RunLog
     from meshwright.agent.toolbox import Toolbox
     from meshwright.models.interface import Model, ToolTurn, Turn
     from meshwright.store.interface import Store
+    from meshwright.v1.event_pb2 import Approval
     from meshwright.v1.tool_pb2 import Tool
 
 
@@ -40,13 +42,15 @@ class Parts(NamedTuple):
     toolbox: Toolbox
     demo_url: str
     history_budget: int
+    approval_policy: ApprovalPolicy
 
 
 class AgentLoop:
     """The loop of one run."""
 
-    def __init__(self, parts: Parts, log: RunLog, inputs: Inputs) -> None:
+    def __init__(self, parts: Parts, log: RunLog, inputs: Inputs, approvals: Approvals) -> None:
         self._parts = parts
+        self._approvals = approvals
         self._log = log
         self._inputs = inputs
         self._run = log.run
@@ -62,8 +66,9 @@ class AgentLoop:
     async def run(self) -> Ending | None:
         """How the run is to end; None when its end is written already. Raises what ends it otherwise."""
         model = self._parts.models.get(self._run.spec.options.model)
-        step = await self._begin(model)
+        step, questions = await self._begin(model)
         tools = {tool.name: tool for tool in await self._parts.toolbox.tools(self._run.spec.options.tools)}
+        await self._go_on_asking(questions, tools, step - 1)
         turns = await self._conversation()
         while True:
             turns.extend(await self._inputs.apply())
@@ -84,17 +89,32 @@ class AgentLoop:
                 turns.append(thought.turn())
             step += 1
 
-    async def _begin(self, model: Model) -> int:
-        """Write that the run begins, or goes on; the number of its next step."""
+    async def _begin(self, model: Model) -> tuple[int, list[Approval]]:
+        """Write that the run begins, or goes on; the number of its next step, and the questions that are open."""
         started = self._log.draft(run_started=RunStarted(attempt=self._run.attempt, model=model.name))
         task = self._log.draft(message=Message(message_id=new_id("msg"), role=Role.ROLE_USER, text=self._run.spec.task))
         if self._run.attempt == 1:
             await self._log.append(started, task)
-            return 1
+            return 1, []
         journal = await Journal.read(self._parts.store, self._log)
         opening = (started,) if journal.begun else (started, task)
         await self._log.append(*opening, *journal.closings(self._log))
-        return journal.steps + 1
+        return journal.steps + 1, list(journal.questions.values())
+
+    async def _go_on_asking(self, questions: list[Approval], tools: dict[str, Tool], step: int) -> None:
+        """Make the calls of a step about which a person was asked before a takeover."""
+        asked = [
+            ToolCall(question.call.call_id, question.call.tool, MessageToDict(question.call.arguments))
+            for question in questions
+        ]
+        if asked:
+            actions = self._actions(tools, asked, step, questions)
+            await self._uninterrupted(_made(actions, []))
+
+    def _actions(
+        self, tools: dict[str, Tool], asked: Sequence[ToolCall], step: int, questions: Sequence[Approval] = ()
+    ) -> Actions:
+        return Actions(self._log, self._parts.toolbox, self._approvals, tools, asked, step, questions)
 
     async def _conversation(self) -> list[Turn]:
         return await load_turns(self._parts.store, self._run.session_id)
@@ -110,14 +130,10 @@ class AgentLoop:
     async def _act(self, thought: Thought, turns: list[Turn], tools: dict[str, Tool]) -> list[Turn]:
         """Make the calls that the model asked for; the conversation with their results."""
         self._run.usage.tool_calls += len(thought.calls)
-        actions = Actions(self._log, self._parts.toolbox, tools, thought.calls, thought.step)
-        await self._log.append(*thought.said(), *actions.started(), save_run=True)
+        actions = self._actions(tools, thought.calls, thought.step)
+        await self._log.append(*thought.said(), *actions.opening(), save_run=True)
         results: list[ToolTurn] = []
-
-        async def act() -> None:
-            results.extend(await actions.run())
-
-        if await self._uninterrupted(act()):
+        if await self._uninterrupted(_made(actions, results)) and not actions.asked_a_person:
             return [*turns, thought.turn(), *results]
         return await self._conversation()
 
@@ -142,3 +158,7 @@ class AgentLoop:
         ]
         shown = turns if model.offline else fitted(turns, self._parts.history_budget)
         return ModelRequest(system_prompt(self._parts.demo_url), list(shown), schemas)
+
+
+async def _made(actions: Actions, results: list[ToolTurn]) -> None:
+    results.extend(await actions.run())

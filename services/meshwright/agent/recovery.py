@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshwright.agent.history import read_events
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
-from meshwright.v1.event_pb2 import EventKind, Message, Role, ToolCallFinished
+from meshwright.v1.event_pb2 import Approval, EventKind, Message, Role, ToolCallFinished
 from meshwright.v1.tool_pb2 import ToolCompletion, ToolOutcome
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 JOURNAL = (
     EventKind.EVENT_KIND_MESSAGE,
     EventKind.EVENT_KIND_TEXT_DELTA,
+    EventKind.EVENT_KIND_APPROVAL_REQUESTED,
     EventKind.EVENT_KIND_TOOL_CALL_STARTED,
     EventKind.EVENT_KIND_TOOL_CALL_FINISHED,
 )
@@ -28,6 +29,8 @@ class Journal:
     def __init__(self) -> None:
         self.begun = False
         self.steps = 0
+        self.questions: dict[str, Approval] = {}
+        """Approvals by their calls, of calls that were not made yet."""
         self._open_calls: dict[str, str] = {}
         self._half_message = ""
         self._half_text = ""
@@ -47,7 +50,11 @@ class Journal:
                 journal.begun = journal.begun or event.message.role == Role.ROLE_USER
                 journal.steps = max(journal.steps, event.message.step)
                 journal._half_message = journal._half_text = ""
+            elif event.HasField("approval_requested"):
+                approval = event.approval_requested.approval
+                journal.questions[approval.call.call_id] = approval
             elif event.HasField("tool_call_started"):
+                journal.questions.pop(event.tool_call_started.call_id, None)
                 journal._open_calls[event.tool_call_started.call_id] = event.tool_call_started.tool
             elif event.HasField("tool_call_finished"):
                 journal._open_calls.pop(event.tool_call_finished.call_id, None)

@@ -20,7 +20,6 @@ from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
 from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
-from meshwright.serving.failures import not_implemented
 from meshwright.serving.server import Service
 from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
@@ -47,7 +46,7 @@ Serialised = Any
 
 
 class AgentServicer(AgentServiceServicer):
-    """Every RPC in a few lines; what they do is in `Verbs` and `Watcher`. Approvals are not implemented yet."""
+    """Every RPC in a few lines; what they do is in `Verbs` and `Watcher`."""
 
     def __init__(
         self,
@@ -132,10 +131,10 @@ class AgentServicer(AgentServiceServicer):
         return pb.SteerRunResponse(receipt=await self._verbs.steer_run(LOCAL_PRINCIPAL, request))
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Context) -> pb.ListApprovalsResponse:
-        raise not_implemented("/meshwright.v1.AgentService/ListApprovals")
+        return await self._verbs.list_approvals(LOCAL_PRINCIPAL, request)
 
     async def ResolveApproval(self, request: pb.ResolveApprovalRequest, context: Context) -> pb.ResolveApprovalResponse:
-        raise not_implemented("/meshwright.v1.AgentService/ResolveApproval")
+        return pb.ResolveApprovalResponse(approval=await self._verbs.resolve_approval(LOCAL_PRINCIPAL, request))
 
     async def GetAgent(self, request: pb.GetAgentRequest, context: Context) -> pb.GetAgentResponse:
         return pb.GetAgentResponse(agent=self._agent)
@@ -170,7 +169,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         browser = open_channel(settings.browser_address)
         models = Models(settings)
         toolbox = Toolbox(ToolServiceStub(channel), store, settings.idle_browser)
-        parts = Parts(store, models, toolbox, settings.demo_site, settings.history_budget)
+        parts = Parts(store, models, toolbox, settings.demo_site, settings.history_budget, settings.approval_policy)
         dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs)
         servicer = AgentServicer(
             store,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 from pydantic import Field
 
+from meshwright.agent.approving import ApprovalPolicy
 from meshwright.models.settings import ModelSettings
 from meshwright.serving.address import Address, AddressSetting
 from meshwright.serving.settings import ServerSettings
@@ -43,6 +44,14 @@ class AgentSettings(ServerSettings, ModelSettings):
         le=3600,
         description="Seconds that a session keeps its browser after a run, so that the next message goes on in it.",
     )
+    approvals: str = Field(
+        "annotated",
+        description="Which tool calls wait for a person: `annotated` (those of tools that ask for it), `destructive`, `none`, or names "
+        "of tools, in which `*` stands for anything; several are separated by commas.",
+    )
+    approval_timeout: float = Field(
+        600.0, gt=0, le=604_800, description="Seconds until a question to a person expires, which counts as a refusal."
+    )
     disconnect_grace: float = Field(
         30.0,
         ge=0,
@@ -71,6 +80,12 @@ class AgentSettings(ServerSettings, ModelSettings):
     def demo_site(self) -> str:
         """Where the agent's browser finds the demo site; empty when it is off."""
         return self.demo_base_url if self.demo else ""
+
+    @property
+    def approval_policy(self) -> ApprovalPolicy:
+        """Which calls wait for a person, and how long."""
+        rules = tuple(rule.strip() for rule in self.approvals.split(",") if rule.strip())
+        return ApprovalPolicy(rules, self.approval_timeout)
 
     def default_options(self, model: str) -> RunOptions:
         """The options of runs that name none."""

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from meshwright.agent.compose import Composer, current_time
+from meshwright.agent.decisions import decided
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.page_token import page_of, token_after
 from meshwright.serving.calls import current_call
@@ -17,10 +18,13 @@ from meshwright.v1.agent_service_pb2 import (
     CancelRunRequest,
     CreateSessionRequest,
     DeleteSessionRequest,
+    ListApprovalsRequest,
+    ListApprovalsResponse,
     ListRunsRequest,
     ListRunsResponse,
     ListSessionsRequest,
     ListSessionsResponse,
+    ResolveApprovalRequest,
     StartRunRequest,
     SteerRunRequest,
 )
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
     from meshwright.agent.models import Models
     from meshwright.store.interface import Store
+    from meshwright.v1.event_pb2 import Approval
 
 AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT)
 
@@ -160,6 +165,27 @@ class Verbs:
             runs=[run for run, _ in shown],
             next_page_token=token_after(shown[-1][1]) if len(found) == page.limit else "",
         )
+
+    async def list_approvals(self, principal: str, request: ListApprovalsRequest) -> ListApprovalsResponse:
+        """AgentService.ListApprovals."""
+        page = page_of(request.page_size, request.page_token)
+        found = await self._store.list_approvals(principal, request.session_id, page, pending_only=request.pending_only)
+        shown = found[: page.limit - 1]
+        return ListApprovalsResponse(
+            approvals=[approval for approval, _ in shown],
+            next_page_token=token_after(shown[-1][1]) if len(found) == page.limit else "",
+        )
+
+    async def resolve_approval(self, principal: str, request: ResolveApprovalRequest) -> Approval:
+        """AgentService.ResolveApproval."""
+        settled = await self._store.resolve_approval(
+            principal,
+            request.session_id,
+            request.approval_id,
+            _once(request.request_id, request),
+            lambda approval: decided(approval, request.decision, request.session_id, principal),
+        )
+        return settled.approval
 
     async def cancel_run(self, principal: str, request: CancelRunRequest) -> Run:
         """AgentService.CancelRun."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from meshwright.agent.approving import Approvals
 from meshwright.agent.ending import Ending, defect, finish, out_of_time
 from meshwright.agent.inputs import Inputs
 from meshwright.agent.loop import AgentLoop
@@ -36,12 +37,17 @@ class Worker:
         self._toolbox = parts.toolbox
         self._log = RunLog(parts.store, claimed.claim, claimed.run, traceparent=claimed.run.traceparent)
         self._inputs = Inputs(parts.store, self._log)
-        self._loop = AgentLoop(parts, self._log, self._inputs)
+        self._approvals = Approvals(parts.store, self._log, claimed.claim.principal, parts.approval_policy)
+        self._loop = AgentLoop(parts, self._log, self._inputs, self._approvals)
         self._looping: asyncio.Task[Ending | None] | None = None
 
     def interrupt(self) -> None:
         """Stop the current step: an input waits that is not to wait for its end."""
         self._loop.interrupt()
+
+    def approval_settled(self, approval_id: str) -> None:
+        """A person has answered."""
+        self._approvals.settled(approval_id)
 
     def cancel(self) -> None:
         """End the run as cancelled."""
@@ -59,6 +65,9 @@ class Worker:
             ending = await self._ending(looping)
             if ending is not None:
                 await finish(self._log, self._inputs, ending)
+        except asyncio.CancelledError:
+            self._approvals.kept_open = True
+            raise
         except MeshError as error:
             log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)
         finally:

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from meshwright.store.live import Subscription
 from meshwright.store.stored_event import StoredEvent
+from meshwright.v1.event_pb2 import Approval, ApprovalResolved
 from meshwright.v1.run_pb2 import Run
 from meshwright.v1.session_pb2 import Session
 
@@ -79,13 +80,30 @@ class InputDelivered(NamedTuple):
     """Its current step is to stop for it."""
 
 
+class ApprovalSettled(NamedTuple):
+    """Signal: a run need not wait for an answer any more."""
+
+    session_id: str
+    run_id: str
+    approval_id: str
+
+
+class SettledApproval(NamedTuple):
+    """An approval and what became of it."""
+
+    approval: Approval
+    """As it is now."""
+    resolution: ApprovalResolved | None
+    """None while it waits."""
+
+
 class SessionDeleted(NamedTuple):
     """Signal: a session and all that belongs to it is gone."""
 
     session_id: str
 
 
-Signal = RunWaiting | CancelRequested | InputDelivered | SessionDeleted
+Signal = RunWaiting | CancelRequested | InputDelivered | ApprovalSettled | SessionDeleted
 
 
 class Page(NamedTuple):
@@ -164,6 +182,31 @@ class Store(Protocol):
         """
         ...
 
+    async def resolve_approval(
+        self,
+        principal: str,
+        session_id: str,
+        approval_id: str,
+        once: Once | None,
+        decide: Callable[[Approval], tuple[ApprovalResolved, Draft]],
+    ) -> SettledApproval:
+        """Settle an approval that waits with what `decide` makes of it; the holder of its run is signalled.
+
+        One that was settled before with the same answer is left as it is. `decide` may refuse with a MeshError of its own.
+        SESSION_NOT_FOUND, APPROVAL_NOT_FOUND, APPROVAL_CLOSED, REQUEST_ID_REUSED.
+        """
+        ...
+
+    async def get_approval(self, principal: str, session_id: str, approval_id: str) -> SettledApproval:
+        """SESSION_NOT_FOUND, APPROVAL_NOT_FOUND."""
+        ...
+
+    async def list_approvals(
+        self, principal: str, session_id: str, page: Page, *, pending_only: bool
+    ) -> list[tuple[Approval, tuple[int, int]]]:
+        """The session's approvals, the newest first, each with its sort key. SESSION_NOT_FOUND."""
+        ...
+
     async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
         """Claim the oldest run that nobody works on and whose session has no other run at work; None when there is none."""
         ...
@@ -177,6 +220,7 @@ class Store(Protocol):
     ) -> asyncio.Future[list[StoredEvent]]:
         """Append events to the claimed run's session, and store the run's record if given; gives the events with their sequences.
 
+        An approval_requested among the drafts is stored as an approval too.
         The order of calls is the order of events. A record with state FINISHED ends the run and its claim; it must come
         with the run's one RUN_FINISHED draft, whose sequence the store writes into the record.
         With `inputs_seen` nothing is appended unless so many inputs were delivered to the run: InputsWaitingError.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.event_pb2 import Approval, ApprovalState
 from meshwright.v1.run_pb2 import Run, RunOutcome
 
 
@@ -46,6 +47,25 @@ class InputsWaitingError(MeshError):
         super().__init__(
             reasons.ERROR_REASON_SESSION_BUSY, "The run has inputs that wait.", metadata={"run_id": run_id}
         )
+
+
+def approval_not_found(approval_id: str) -> MeshError:
+    """APPROVAL_NOT_FOUND."""
+    return MeshError(
+        reasons.ERROR_REASON_APPROVAL_NOT_FOUND,
+        "The session has no such approval.",
+        metadata={"approval_id": approval_id},
+    )
+
+
+def approval_closed(approval: Approval) -> MeshError:
+    """APPROVAL_CLOSED."""
+    state = ApprovalState.Name(approval.state).removeprefix("APPROVAL_STATE_")
+    return MeshError(
+        reasons.ERROR_REASON_APPROVAL_CLOSED,
+        "The approval was settled otherwise before.",
+        metadata={"approval_id": approval.approval_id, "state": state},
+    )
 
 
 def claim_lost(run_id: str) -> MeshError:

@@ -30,12 +30,14 @@ def append(connection: sqlite3.Connection, log: int, drafts: Sequence[Draft]) ->
     return _insert(connection, log, last, drafts)
 
 
-def append_claimed(connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft]) -> list[StoredEvent]:
-    """Append to the log of a claimed run. RUN_CLAIM_LOST."""
+def append_claimed(
+    connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft]
+) -> tuple[int, list[StoredEvent]]:
+    """Append to the log of a claimed run; the log and the events. RUN_CLAIM_LOST."""
     row = connection.execute(ADVANCE_CLAIMED, (len(drafts), now(), claim.run_id, claim.token, ACTIVE)).fetchone()
     if row is None:
         raise claim_lost(claim.run_id)
-    return _insert(connection, row[0], row[1], drafts)
+    return row[0], _insert(connection, row[0], row[1], drafts)
 
 
 def _insert(connection: sqlite3.Connection, log: int, last: int, drafts: Sequence[Draft]) -> list[StoredEvent]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from meshwright.store.interface import Claim, ClaimedRun, Draft, Once, Page
 from meshwright.store.refusals import InputsWaitingError, run_finished, run_not_found, session_busy
-from meshwright.store.sqlite import events, sessions
+from meshwright.store.sqlite import approvals, events, sessions
 from meshwright.store.sqlite.requests import once
 from meshwright.store.sqlite.rows import find_log, now, record_of, timestamp
 from meshwright.store.stored_event import StoredEvent
@@ -210,7 +210,8 @@ def append(
         row = connection.execute("SELECT inputs FROM runs WHERE run_id = ?", (claim.run_id,)).fetchone()
         if row is not None and row[0] != inputs_seen:
             raise InputsWaitingError(claim.run_id)
-    appended = events.append_claimed(connection, claim, drafts)
+    log, appended = events.append_claimed(connection, claim, drafts)
+    approvals.store_requested(connection, log, drafts)
     if run is None:
         return appended
     if run.state == FINISHED:

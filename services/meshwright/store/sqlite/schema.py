@@ -45,6 +45,17 @@ CREATE TABLE events (
     PRIMARY KEY (log, sequence)
 ) WITHOUT ROWID;
 
+CREATE TABLE approvals (
+    ordinal INTEGER PRIMARY KEY AUTOINCREMENT,
+    approval_id TEXT NOT NULL,
+    log INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+    run_id TEXT NOT NULL,
+    state INTEGER NOT NULL,          -- ApprovalState
+    record BLOB NOT NULL,            -- Approval as it was asked
+    resolution BLOB NOT NULL DEFAULT x'', -- ApprovalResolved
+    UNIQUE (log, approval_id)
+);
+
 CREATE TABLE requests (
     principal TEXT NOT NULL,
     request_id TEXT NOT NULL,

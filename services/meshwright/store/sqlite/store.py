@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import (
+    ApprovalSettled,
     CancelRequested,
     Claim,
     ClaimedRun,
@@ -23,15 +24,17 @@ from meshwright.store.interface import (
     Page,
     RunWaiting,
     SessionDeleted,
+    SettledApproval,
     Signal,
 )
 from meshwright.store.live import LiveTails, Subscription
 from meshwright.store.refusals import session_not_found
-from meshwright.store.sqlite import events, runs, sessions
+from meshwright.store.sqlite import approvals, events, runs, sessions
 from meshwright.store.sqlite.schema import connect, prepare
 from meshwright.store.sqlite.writer import Writer
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.event_pb2 import Approval, ApprovalResolved
 from meshwright.v1.run_pb2 import Run, RunState
 from meshwright.v1.session_pb2 import Session
 
@@ -165,6 +168,36 @@ class SqliteStore:
             lambda c: runs.deliver_input(c, principal, session_id, run_id, once, compose), committed
         )
         return changed.run
+
+    async def resolve_approval(
+        self,
+        principal: str,
+        session_id: str,
+        approval_id: str,
+        once: Once | None,
+        decide: Callable[[Approval], tuple[ApprovalResolved, Draft]],
+    ) -> SettledApproval:
+        """See Store."""
+
+        def committed(changed: approvals.Settled) -> None:
+            if changed.appended:
+                self._tails.publish(session_id, changed.appended)
+                self._listener(ApprovalSettled(session_id, changed.settled.approval.run_id, approval_id))
+
+        changed = await self._writer.submit(
+            lambda c: approvals.resolve(c, principal, session_id, approval_id, once, decide), committed
+        )
+        return changed.settled
+
+    async def get_approval(self, principal: str, session_id: str, approval_id: str) -> SettledApproval:
+        """See Store."""
+        return await self._read(partial(approvals.get, self._reading, principal, session_id, approval_id))
+
+    async def list_approvals(
+        self, principal: str, session_id: str, page: Page, *, pending_only: bool
+    ) -> list[tuple[Approval, tuple[int, int]]]:
+        """See Store."""
+        return await self._read(partial(approvals.list_page, self._reading, principal, session_id, page, pending_only))
 
     async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
         """See Store."""
