@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.model_script import Fail, Hang, Request, Say, Steps
-from tests.support.sdk_agent import sdk_agent
 
 from meshwright import Mesh
 from meshwright.client import (
@@ -21,14 +19,15 @@ from meshwright.client import (
     TextDelta,
 )
 from meshwright.store.artifacts import ArtifactStore
+from tests.model_script import Fail, Hang, Request, Say, Steps
+from tests.support.sdk_agent import sdk_agent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
-    from tests.support.sdk_agent import SdkAgent
-
     from meshwright.client import RunStream
+    from tests.support.sdk_agent import SdkAgent
 
 PATIENCE = 20.0
 
@@ -51,7 +50,7 @@ async def agent(tmp_path: Path) -> AsyncIterator[SdkAgent]:
 
 @pytest.fixture
 async def mesh(agent: SdkAgent) -> AsyncIterator[Mesh]:
-    async with asyncio.timeout(PATIENCE), Mesh(agent.name) as connected:
+    async with Mesh(agent.name) as connected:
         yield connected
 
 

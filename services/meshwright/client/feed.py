@@ -27,7 +27,6 @@ BROKEN = frozenset(
         grpc.StatusCode.CANCELLED,
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.UNKNOWN,
     }
 )
 
@@ -62,8 +61,6 @@ class Feed:
         cursor: int,
         gapless: bool,
         ends: bool,
-        silence: float = SILENCE_SECONDS,
-        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.cursor = cursor
         """Every event up to here was received, or does not match the filter."""
@@ -71,8 +68,6 @@ class Feed:
         self._open_call = open_call
         self._gapless = gapless
         self._ends = ends
-        self._silence = silence
-        self._patience = patience
         self._call: Call | None = None
         self._told_to_go = False
         self._backoff = Backoff()
@@ -87,7 +82,7 @@ class Feed:
         """
         while True:
             try:
-                async with asyncio.timeout(self._silence):
+                async with asyncio.timeout(SILENCE_SECONDS):
                     frame = await (await self._opened()).read()
             except TimeoutError:
                 await self._broke(Unavailable(f"The mesh at {self._connection.target.name} fell silent."))
@@ -177,7 +172,7 @@ class Feed:
         if self._broken_at is None:
             self._broken_at = now
         wait = self._backoff.next(error.retry_after)
-        if now + wait - self._broken_at > self._patience:
+        if now + wait - self._broken_at > PATIENCE_SECONDS:
             raise error from cause
         await asyncio.sleep(wait)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,8 @@ class RunStream(EventStream):
         super().__init__()
         self._talk = conversation
         self._run_id = ""
-        self._early: list[Event] = []
+        self._early: deque[Event] = deque()
+        self._over = False
 
     @property
     def session_id(self) -> str:
@@ -105,9 +107,16 @@ class RunStream(EventStream):
         """Follow the run to its end. Raises RunFailed, RunCancelled, RunExpired; MeshError when it cannot be followed."""
         async for event in self:
             if isinstance(event, RunFinished):
+                await self.aclose()
                 event.raise_for_outcome()
                 return event
         raise RuntimeError("The end of this run was given out before.")
+
+    async def aclose(self) -> None:
+        """Leave the stream. A run that is at work goes on."""
+        if self._over:
+            await self._talk.say_goodbye()
+        await super().aclose()
 
     async def cancel(self) -> RunInfo:
         """Ask the run to end; its last event then says `cancelled`. Safe to call while another task reads the events."""
@@ -118,16 +127,16 @@ class RunStream(EventStream):
         return await Run(self._talk.connection, self.session_id, self._run_id).cancel()
 
     async def _pull(self) -> None:
-        feed = self._feed or await self._begin()
-        if self._ended:
+        if self._over:
+            await self.aclose()
             return
-        frame = await feed.read()
-        assert frame is not None, "a conversation ends only when it was closed"
-        if frame.HasField("attached"):
-            self._talk.session_id = frame.attached.session.session_id
-        elif isinstance(frame, pb.ConverseResponse) and frame.HasField("receipt"):
-            self._accepted(frame.receipt)
-        await self._take(frame)
+        feed = self._feed or await self._begin()
+        if not self._early or not self._run_id:
+            frame = await feed.read()
+            assert frame is not None, "a conversation ends only when it was closed"
+            self._hear(frame)
+        if self._run_id:
+            await self._give_out()
 
     async def _begin(self) -> Feed:
         cursor = 0
@@ -136,40 +145,51 @@ class RunStream(EventStream):
             connection = self._talk.connection
             got = await connection.call(lambda stub: stub.GetSession, request, pb.GetSessionResponse)
             cursor = got.session.last_sequence
+        return self._open_after(cursor)
+
+    def _open_after(self, cursor: int) -> Feed:
+        self._early.clear()
         self._feed = Feed(self._talk.connection, self._talk.open, cursor=cursor, gapless=True, ends=False)
         return self._feed
 
+    def _hear(self, frame: Frame) -> None:
+        self._early.extend(self._decode(frame))
+        if frame.HasField("attached"):
+            self._talk.session_id = frame.attached.session.session_id
+        elif isinstance(frame, pb.ConverseResponse) and frame.HasField("receipt"):
+            self._accepted(frame.receipt)
+
     def _accepted(self, receipt: pb.Receipt) -> None:
+        assert self._feed is not None
         if receipt.command_id != self._talk.request_id or self._run_id:
             return
         if receipt.HasField("error"):
-            self._ended = True
-            if self._feed is not None:
-                self._feed.close()
+            self.close()
             raise error_from_status(receipt.error)
         self._talk.accepted = True
         self._run_id = receipt.run.run_id
+        first = receipt.run.first_sequence
+        if 0 < first <= self._feed.cursor and not any(event.run_id == self._run_id for event in self._early):
+            # The task was given before, under the same request id.
+            self._feed.close()
+            self._open_after(first - 1)
 
-    async def _take(self, frame: Frame) -> None:
-        self._early.extend(self._decode(frame))
-        if not self._run_id:
-            return
-        for event in self._early:
-            if isinstance(event, Gap):
+    async def _give_out(self) -> None:
+        """Give out what is of this run, once it is known which one that is."""
+        while self._early:
+            event = self._early[0]
+            end = await self._end_within(event) if isinstance(event, Gap) else None
+            self._early.popleft()
+            if isinstance(event, Gap) or event.run_id == self._run_id:
                 self._ready.append(event)
-                await self._look_for_the_end(event)
-            elif event.run_id == self._run_id:
-                self._ready.append(event)
-                if isinstance(event, RunFinished):
-                    self._ended = True
-        self._early.clear()
-        if self._ended:
-            await self._talk.say_goodbye()
+            if end is not None:
+                self._ready.append(end)
+            self._over = bool(self._ready) and isinstance(self._ready[-1], RunFinished)
 
-    async def _look_for_the_end(self, gap: Gap) -> None:
-        """The run's last event may be among the trimmed ones; the run itself still knows how it ended."""
+    async def _end_within(self, gap: Gap) -> RunFinished | None:
+        """The end of the run where its event is among the trimmed ones; the run itself still knows it."""
         request = pb.GetRunRequest(session_id=self.session_id, run_id=self._run_id)
         run = (await self._talk.connection.call(lambda stub: stub.GetRun, request, pb.GetRunResponse)).run
         if run.state == RunState.RUN_STATE_FINISHED and run.finish_sequence <= gap.sequence:
-            self._ready.append(decoding.finished_from_run(run))
-            self._ended = True
+            return decoding.finished_from_run(run)
+        return None

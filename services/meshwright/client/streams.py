@@ -37,19 +37,30 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        while not self._ready:
-            async with self._reading:
-                if self._ready:
-                    break
-                if self._ended:
-                    raise StopAsyncIteration
-                await self._pull()
+        if not self._ready:
+            await self._fill()
+        if not self._ready:
+            raise StopAsyncIteration
         event = self._ready.popleft()
         self._cursor = max(self._cursor, event.sequence)
         return event
 
+    async def batch(self) -> list[Event]:
+        """The events that are there, at least one: what saves work where many come at once. Empty at the end."""
+        if not self._ready:
+            await self._fill()
+        events = list(self._ready)
+        self._ready.clear()
+        if events:
+            self._cursor = max(self._cursor, events[-1].sequence)
+        return events
+
     async def aclose(self) -> None:
         """Leave the stream. What it watched goes on."""
+        self.close()
+
+    def close(self) -> None:
+        """As `aclose`, for where nothing can be awaited; only in the thread of the event loop."""
         self._ended = True
         self._ready.clear()
         if self._feed is not None:
@@ -62,6 +73,11 @@ class EventStream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    async def _fill(self) -> None:
+        async with self._reading:
+            while not self._ready and not self._ended:
+                await self._pull()
 
     async def _pull(self) -> None:
         """Read one frame: put its events into `_ready`, or set `_ended`."""
