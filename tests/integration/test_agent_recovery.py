@@ -10,6 +10,9 @@ from pathlib import Path
 
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
+from meshwright.serving.server import Server
+from meshwright.tools.run import tools_service
+from meshwright.tools.settings import ToolSettings
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.event_pb2 import Event
@@ -29,7 +32,7 @@ async def agent_process(folder: Path, model_base_url: str) -> asyncio.subprocess
         "MESHWRIGHT_MODEL": "openai:scripted",
         "MESHWRIGHT_OPENAI_BASE_URL": model_base_url,
     }
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.bench.agent_process", env=environment)
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "meshwright.cli.serve", "agent", env=environment)
 
 
 async def read_until(stub: AgentServiceStub, session_id: str, kind: str) -> list[Event]:
@@ -49,7 +52,8 @@ async def read_until(stub: AgentServiceStub, session_id: str, kind: str) -> list
 
 
 async def test_a_run_survives_the_kill_of_its_process(tmp_path: Path) -> None:
-    async with ModelServer([Say("Half of it"), Hang()]) as model:
+    tools = ToolSettings.load(listen=f"unix:{tmp_path / 'tools.sock'}", data_dir=tmp_path)
+    async with Server(tools_service(tools, []), tools), ModelServer([Say("Half of it"), Hang()]) as model:
         first = await agent_process(tmp_path, model.base_url)
         async with open_channel(Address.parse(f"unix:{tmp_path / 'agent.sock'}")) as channel:
             stub = AgentServiceStub(channel)
