@@ -250,14 +250,17 @@ async def test_a_closed_tab_is_gone_and_another_is_used(stream: ToolStream, mesh
 async def test_opening_more_pages_than_there_may_be_tabs_closes_those_used_longest_ago(
     stream: ToolStream, mesh: ToolMesh
 ) -> None:
+    batches: list[set[str]] = []
     for _ in range(2):
         calls = [stream.call("browser.open", {"url": f"{mesh.pages.url}/lamp"}) for _ in range(6)]
-        for call in calls:
-            done = await stream.completion(call)
-            assert done.outcome == SUCCEEDED, done
-    tabs = structured(await stream.run("browser.tabs"))["tabs"]
-    assert len(tabs) == 8
-    assert "t1" not in {tab["tab"] for tab in tabs}
+        done = [await stream.completion(call) for call in calls]
+        assert [completion.outcome for completion in done] == [SUCCEEDED] * 6
+        batches.append({structured(completion)["tab"] for completion in done})
+    open_now = {tab["tab"] for tab in structured(await stream.run("browser.tabs"))["tabs"]}
+
+    assert len(open_now) == 8
+    assert batches[1] < open_now
+    assert len(batches[0] & open_now) == 2
 
 
 @pytest.mark.parametrize(

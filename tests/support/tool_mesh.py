@@ -18,7 +18,7 @@ from tests.support.tool_stream import ToolClient, structured, tool_server
 from tests.support.web_pages import WebPages, web_pages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from meshwright.v1.tool_pb2 import ToolCompletion
@@ -38,8 +38,12 @@ class ToolMesh:
 
     async def none_leased(self) -> None:
         """Waits until every browser was given back."""
+        await self.pool_is(lambda pool: pool.leased == 0)
+
+    async def pool_is(self, condition: Callable[[Pool], bool]) -> None:
+        """Waits until the pool is so."""
         async with asyncio.timeout(10):
-            while (await self.pool()).leased:  # noqa: ASYNC110 (another process could hold the pool: there is nothing to wait on)
+            while not condition(await self.pool()):  # noqa: ASYNC110 (another process could hold the pool: there is nothing to wait on)
                 await asyncio.sleep(0.01)
 
 

@@ -13,6 +13,7 @@ from meshwright.serving.channel import forward
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import browser_service_pb2, stream_pb2
 from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,14 +22,33 @@ if TYPE_CHECKING:
 
     from meshwright.v1.browser_pb2 import BrowserCommand, BrowserResult, Lease, LeaseSpec, PageEvent
     from meshwright.v1.browser_service_pb2 import DriveRequest, DriveResponse
-    from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 
 SERVICE = "meshwright.v1.BrowserService"
+CONNECT_SECONDS = 3.0
+"""A service that starts a moment later, or anew, is worth waiting for; one that is down is not."""
 RELEASE_SECONDS = 2.0
 """How long giving a browser back may take before the stream is cut, which gives it back as well."""
 GRANT_MARGIN_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
+
+
+class Browsers:
+    """The browser service at the other end of a channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.stub = BrowserServiceStub(channel)
+        self._channel = channel
+
+    async def reach(self) -> None:
+        """Connects if need be. Raises UNAVAILABLE when the service does not answer within some seconds."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise MeshError(
+                reasons.ERROR_REASON_UNAVAILABLE, f"{SERVICE} cannot be reached.", metadata={"service": SERVICE}
+            ) from None
 
 
 class BrowserLease:
@@ -59,7 +79,7 @@ class BrowserLease:
     @classmethod
     async def acquire(
         cls,
-        stub: BrowserServiceStub,
+        browsers: Browsers,
         spec: LeaseSpec,
         on_event: Callable[[PageEvent], None],
         on_end: Callable[[], None],
@@ -68,7 +88,8 @@ class BrowserLease:
 
         `on_end` is called when a granted lease is over, before any command learns of it.
         """
-        lease = cls(stub, spec, on_event, on_end)
+        await browsers.reach()
+        lease = cls(browsers.stub, spec, on_event, on_end)
         try:
             async with asyncio.timeout(spec.wait.ToMicroseconds() / 1e6 + GRANT_MARGIN_SECONDS):
                 await asyncio.shield(lease.granted)

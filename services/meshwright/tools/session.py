@@ -35,6 +35,7 @@ class ToolSession:
             start.session_id,
             emit,
             bench.order,
+            idle_seconds=bench.settings.browser_idle_seconds,
             storage_state=start.browser_storage_state,
             url=start.browser_url,
         )

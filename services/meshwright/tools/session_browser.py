@@ -19,10 +19,10 @@ from meshwright.v1 import error_reason_pb2 as reasons
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from meshwright.tools.browser_lease import Browsers
     from meshwright.tools.context import CallContext
     from meshwright.tools.frames import Frame
     from meshwright.tools.order import KeyedOrder
-    from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 
 LEASE_WAIT_SECONDS = 10.0
 COMMAND_MARGIN_SECONDS = 2.0
@@ -39,18 +39,20 @@ class SessionBrowser:
 
     def __init__(
         self,
-        stub: BrowserServiceStub,
+        browsers: Browsers,
         session_id: str,
         emit: Callable[[Frame], Awaitable[None]],
         order: KeyedOrder,
         *,
+        idle_seconds: float,
         storage_state: bytes = b"",
         url: str = "",
     ) -> None:
-        self._stub = stub
+        self._browsers = browsers
         self._session_id = session_id
         self._emit = emit
         self._order = order
+        self._idle_seconds = idle_seconds
         self._lease: BrowserLease | None = None
         self._leasing: asyncio.Task[BrowserLease] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -140,9 +142,12 @@ class SessionBrowser:
         if self._watching is not None:
             await self._watching
         spec = browser_pb2.LeaseSpec(
-            session_id=self._session_id, storage_state=self.state.storage_state, wait=_duration(wait)
+            session_id=self._session_id,
+            storage_state=self.state.storage_state,
+            wait=_duration(wait),
+            limits=browser_pb2.LeaseLimits(idle_timeout=_duration(self._idle_seconds)),
         )
-        lease = await BrowserLease.acquire(self._stub, spec, self._on_event, self._on_end)
+        lease = await BrowserLease.acquire(self._browsers, spec, self._on_event, self._on_end)
         self._lease, self._blank = lease, lease.lease.tab_id
         self._watching = asyncio.create_task(self._watch(lease))
         await self._emit(browser_leased(lease.lease))

@@ -74,6 +74,13 @@ class ToolSettings(ServerSettings):
     tools_waiting_calls: int = Field(
         256, ge=1, le=65_536, description="How many calls of one stream may run and wait together; more are refused."
     )
+    browser_idle_seconds: float = Field(
+        300.0,
+        ge=1,
+        le=3600,
+        description="How long a session's browser is kept without a call; after that the next call gets a new one, on the "
+        "same page and with the same cookies.",
+    )
     snapshot_bytes: int = Field(
         24_576, ge=256, le=60_000, description="How many bytes of page text a browser tool gives the model at most."
     )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from meshwright.serving.channel import open_channel
 from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
+from meshwright.tools.browser_lease import Browsers
 from meshwright.tools.order import KeyedOrder
 from meshwright.tools.registry import Registry
 from meshwright.tools.search_indexes import SearchIndexes
 from meshwright.tools.threads import Threads
 from meshwright.tools.workspaces import Workspaces
-from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -32,7 +32,7 @@ class Workbench:
         self,
         settings: ToolSettings,
         tools: Iterable[Tool],
-        browsers: BrowserServiceStub,
+        browsers: Browsers,
         artifacts: ArtifactStore,
         threads: Threads,
     ) -> None:
@@ -63,7 +63,7 @@ async def open_workbench(settings: ToolSettings, tools: Iterable[Tool]) -> Async
     pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
     channel = open_channel(settings.browser_address)
     try:
-        yield Workbench(settings, tools, BrowserServiceStub(channel), artifacts, Threads(pool))
+        yield Workbench(settings, tools, Browsers(channel), artifacts, Threads(pool))
     finally:
         await channel.close()
         pool.shutdown(wait=False, cancel_futures=True)

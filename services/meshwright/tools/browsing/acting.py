@@ -41,7 +41,7 @@ async def browser_click(args: ClickArguments, call: CallContext) -> Output[Page]
         count=args.count,
         modifiers=args.modifiers,
     )
-    return await act(call, browser_pb2.BrowserCommand(click=click))
+    return await act(call, browser_pb2.BrowserCommand(click=click), f"Clicking {args.ref}")
 
 
 class TypeArguments(OnTab):
@@ -57,7 +57,7 @@ class TypeArguments(OnTab):
 async def browser_type(args: TypeArguments, call: CallContext) -> Output[Page]:
     """Types text into a field of a page. Returns the page as it is afterwards."""
     entry = browser_pb2.Type(element=element(call, args.ref), text=args.text, append=args.append, submit=args.submit)
-    return await act(call, browser_pb2.BrowserCommand(type=entry))
+    return await act(call, browser_pb2.BrowserCommand(type=entry), f"Typing into {args.ref}")
 
 
 class PressArguments(OnTab):
@@ -77,7 +77,7 @@ class PressArguments(OnTab):
 async def browser_press(args: PressArguments, call: CallContext) -> Output[Page]:
     """Presses a key or a chord. Returns the page as it is afterwards."""
     press = browser_pb2.Press(key=args.key, element=element(call, args.ref) if args.ref else None)
-    return await act(call, browser_pb2.BrowserCommand(press=press))
+    return await act(call, browser_pb2.BrowserCommand(press=press), f"Pressing {args.key}")
 
 
 class SelectArguments(OnTab):
@@ -91,7 +91,7 @@ class SelectArguments(OnTab):
 async def browser_select(args: SelectArguments, call: CallContext) -> Output[Page]:
     """Chooses options of a dropdown list. Returns the page as it is afterwards."""
     choice = browser_pb2.Select(element=element(call, args.ref), values=args.values)
-    return await act(call, browser_pb2.BrowserCommand(select=choice))
+    return await act(call, browser_pb2.BrowserCommand(select=choice), f"Choosing in {args.ref}")
 
 
 class ScrollArguments(OnTab):
@@ -122,7 +122,7 @@ async def browser_scroll(args: ScrollArguments, call: CallContext) -> Output[Pag
         scroll = browser_pb2.Scroll(element=element(call, args.ref))
     else:
         scroll = browser_pb2.Scroll(delta_y=args.down)
-    return await act(call, browser_pb2.BrowserCommand(scroll=scroll))
+    return await act(call, browser_pb2.BrowserCommand(scroll=scroll), "Scrolling")
 
 
 TOOLS = (browser_click, browser_type, browser_press, browser_select, browser_scroll)

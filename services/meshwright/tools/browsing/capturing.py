@@ -45,8 +45,7 @@ class ScreenshotArguments(OnTab):
 async def browser_screenshot(args: ScreenshotArguments, call: CallContext) -> Output[Capture]:
     """Takes a picture of a page for the user to see. To read a page, use its text instead."""
     picture = browser_pb2.Screenshot(full_page=args.full_page, element=element(call, args.ref) if args.ref else None)
-    refuse_dialog(claimed(call).tab)
-    result = await call.session.browser.run(claimed(call), browser_pb2.BrowserCommand(screenshot=picture), call)
+    result = await _capture(call, browser_pb2.BrowserCommand(screenshot=picture), "Taking a picture")
     artifact = await _keep(call, result, "Screenshot", "screenshot", "jpg")
     return _captured(result, artifact, f"Took a screenshot of {artifact.width}x{artifact.height} pixels.")
 
@@ -62,10 +61,15 @@ class PdfArguments(OnTab):
 async def browser_pdf(args: PdfArguments, call: CallContext) -> Output[Capture]:
     """Prints a page as a PDF for the user to keep."""
     printing = browser_pb2.PrintPdf(landscape=args.landscape, background=args.background)
-    refuse_dialog(claimed(call).tab)
-    result = await call.session.browser.run(claimed(call), browser_pb2.BrowserCommand(print_pdf=printing), call)
+    result = await _capture(call, browser_pb2.BrowserCommand(print_pdf=printing), "Printing the page")
     artifact = await _keep(call, result, "Print", "page", "pdf")
     return _captured(result, artifact, f"Printed the page as a PDF of {artifact.size_bytes} bytes.")
+
+
+async def _capture(call: CallContext, command: browser_pb2.BrowserCommand, doing: str) -> browser_pb2.BrowserResult:
+    refuse_dialog(claimed(call).tab)
+    async with call.telling(doing):
+        return await call.session.browser.run(claimed(call), command, call)
 
 
 async def _keep(call: CallContext, result: browser_pb2.BrowserResult, what: str, name: str, extension: str) -> Artifact:

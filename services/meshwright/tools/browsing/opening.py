@@ -52,8 +52,7 @@ async def _open(url: str, call: CallContext) -> Output[Page]:
     claim = claimed(call)
     try:
         require_web_address(url)
-        async with call.telling(f"Loading {url}"):
-            return await act(call, browser_pb2.BrowserCommand(navigate=browser_pb2.Navigate(url=url)))
+        return await act(call, browser_pb2.BrowserCommand(navigate=browser_pb2.Navigate(url=url)), f"Loading {url}")
     except BaseException:
         if claim.new:
             call.session.browser.abandon(claim.tab)
@@ -80,10 +79,8 @@ async def browser_snapshot(args: SnapshotArguments, call: CallContext) -> Output
 @tool("browser.back", Annotations(open_world=True, default_timeout=60.0), claim=claim_tab)
 async def browser_back(args: OnTab, call: CallContext) -> Output[Page]:
     """Goes one page back in the tab's history and returns that page."""
-    return await act(
-        call,
-        browser_pb2.BrowserCommand(history=browser_pb2.History(move=browser_pb2.HISTORY_MOVE_BACK)),
-    )
+    move = browser_pb2.History(move=browser_pb2.HISTORY_MOVE_BACK)
+    return await act(call, browser_pb2.BrowserCommand(history=move), "Going back")
 
 
 TOOLS = (browser_open, browser_snapshot, browser_back)

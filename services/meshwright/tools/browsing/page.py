@@ -85,12 +85,16 @@ def element(call: CallContext, ref: str) -> browser_pb2.Element:
     return browser_pb2.Element(ref=ref, snapshot_id=snapshot_id)
 
 
-async def act(call: CallContext, command: browser_pb2.BrowserCommand) -> Output[Page]:
-    """Runs the command on the claimed tab and shows the page afterwards. When a ref fails, the error shows the page too."""
+async def act(call: CallContext, command: browser_pb2.BrowserCommand, doing: str) -> Output[Page]:
+    """Runs the command on the claimed tab and shows the page afterwards. When a ref fails, the error shows the page too.
+
+    `doing` is what people are told when it takes long.
+    """
     tab = claimed(call).tab
     refuse_dialog(tab)
     try:
-        result = await call.session.browser.run(claimed(call), command, call)
+        async with call.telling(doing):
+            result = await call.session.browser.run(claimed(call), command, call)
     except MeshError as error:
         if error.reason in REFS_FAILED:
             await fail_showing(call, error)

@@ -47,8 +47,7 @@ async def browser_wait(args: WaitArguments, call: CallContext) -> Output[Page]:
     if not command.wait.HasField("duration"):
         command.timeout.CopyFrom(_seconds(args.seconds))
     try:
-        async with call.telling(f"Waiting {_told(args)}"):
-            return await act(call, command)
+        return await act(call, command, f"Waiting {_told(args)}")
     except MeshError as error:
         if error.reason != reasons.ERROR_REASON_DEADLINE_EXCEEDED or not call.remaining():
             raise
