@@ -24,6 +24,14 @@ You are Meshwright, an agent that does tasks with a real web browser, files and 
 - If the task cannot be done, say so and why. Never make up what a page or file says.
 """
 
+ENDS = {
+    ToolOutcome.TOOL_OUTCOME_FAILED: "The call failed",
+    ToolOutcome.TOOL_OUTCOME_CANCELLED: "The call was cancelled",
+    ToolOutcome.TOOL_OUTCOME_EXPIRED: "The call ran out of time",
+    ToolOutcome.TOOL_OUTCOME_DENIED: "The call was denied",
+    ToolOutcome.TOOL_OUTCOME_UNKNOWN: "Nobody knows how the call ended",
+}
+
 
 def system_prompt(demo_url: str) -> str:
     """The system prompt; `demo_url` is empty where the demo site is off."""
@@ -40,8 +48,9 @@ def tool_turn(call_id: str, tool: str, completion: ToolCompletion) -> ToolTurn:
         text = f'<untrusted origin="{result.untrusted_origin}">\n{text}\n</untrusted>'
     succeeded = completion.outcome == ToolOutcome.TOOL_OUTCOME_SUCCEEDED
     if not succeeded:
-        outcome = ToolOutcome.Name(completion.outcome).removeprefix("TOOL_OUTCOME_").lower()
-        text = f"The call {outcome}: {completion.error.message}" + (f"\n{text}" if text else "")
+        text = f"{ENDS.get(completion.outcome, 'The call failed')}: {completion.error.message}" + (
+            f"\n{text}" if text else ""
+        )
     structured = MessageToDict(result.structured) if result.HasField("structured") else None
     return ToolTurn(call_id=call_id, tool=tool, text=text, is_error=not succeeded, structured=structured)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
@@ -12,7 +14,13 @@ from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.stream_pb2 import Close
 from meshwright.v1.tool_pb2 import ToolCall, ToolCompletion, ToolOutcome, ToolProgress
-from meshwright.v1.tool_service_pb2 import CancelCall, ExecuteRequest, ExecuteResponse, ExecuteStart
+from meshwright.v1.tool_service_pb2 import (
+    BrowserReleased,
+    CancelCall,
+    ExecuteRequest,
+    ExecuteResponse,
+    ExecuteStart,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +36,7 @@ class Pending(NamedTuple):
 
     completion: asyncio.Future[ToolCompletion]
     on_progress: Callable[[ToolProgress], None]
+    began: float
 
 
 class ToolStream:
@@ -42,6 +51,7 @@ class ToolStream:
         self._on_browser = on_browser
         self._pending: dict[str, Pending] = {}
         self._commands = 0
+        self._lease_id = ""
         self._writing = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self.broken = False
@@ -78,7 +88,7 @@ class ToolStream:
     async def run(self, call: ToolCall, on_progress: Callable[[ToolProgress], None]) -> ToolCompletion:
         """Run a call to its end; every failure is a completion. Cancelling the caller leaves the call pending: see `cancel`."""
         completion: asyncio.Future[ToolCompletion] = asyncio.get_running_loop().create_future()
-        self._pending[call.call_id] = Pending(completion, on_progress)
+        self._pending[call.call_id] = Pending(completion, on_progress, time.monotonic())
         if self.broken or not await self._try_send(ExecuteRequest(call=call)):
             self._complete(call.call_id, _failed(_unreachable()))
         return await asyncio.shield(completion)
@@ -124,8 +134,11 @@ class ToolStream:
             error = MeshError.from_rpc_error(failure, service=SERVICE)
         finally:
             self.broken = True
-            for call_id in tuple(self._pending):
-                self._complete(call_id, _failed(error))
+            for call_id, pending in tuple(self._pending.items()):
+                self._complete(call_id, _unknown(call_id, time.monotonic() - pending.began))
+            if self._lease_id:
+                released = BrowserReleased(lease_id=self._lease_id, reason=error.to_status())
+                self._on_browser(ExecuteResponse(browser_released=released))
 
     def _take(self, response: ExecuteResponse) -> None:
         frame = response.WhichOneof("frame")
@@ -136,6 +149,8 @@ class ToolStream:
             if pending is not None:
                 pending.on_progress(response.call_progress.progress)
         elif frame in ("browser_leased", "browser_released", "browser_state"):
+            if frame != "browser_state":
+                self._lease_id = response.browser_leased.lease_id
             self._on_browser(response)
         elif frame == "going_away":
             self.broken = True
@@ -154,3 +169,14 @@ def _unreachable() -> MeshError:
 
 def _failed(error: MeshError) -> ToolCompletion:
     return ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_FAILED, error=error.to_status())
+
+
+def _unknown(call_id: str, seconds: float) -> ToolCompletion:
+    error = MeshError(
+        reasons.ERROR_REASON_TOOL_OUTCOME_UNKNOWN,
+        "The tool service went away during the call; whether it took effect is not known.",
+        metadata={"call_id": call_id},
+    )
+    completion = ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_UNKNOWN, error=error.to_status())
+    completion.duration.FromTimedelta(timedelta(seconds=seconds))
+    return completion
