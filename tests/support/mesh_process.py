@@ -91,11 +91,13 @@ class MeshProcess:
         assert len(found) == 1, f"{len(found)} processes serve {name}"
         return found[0]
 
-    def chromium(self) -> psutil.Process:
-        """The main process of the browser service's Chromium."""
+    def kill_chromium(self) -> None:
+        """`kill -9` the browser service's Chromium: the main process of each, which takes its children along."""
         family = self.service("browser").children(recursive=True)
-        (main,) = [p for p in family if "--remote-debugging-pipe" in (c := _command(p)) and not c.startswith("/bin/sh")]
-        return main
+        mains = [p for p in family if "--remote-debugging-pipe" in (c := _command(p)) and "--type=" not in c]
+        assert mains, "no Chromium runs"
+        for process in mains:
+            process.kill()
 
     def kill_service(self, name: str) -> None:
         """`kill -9` a service and wait until it is back."""
