@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ READY_SECONDS = 45.0
 STOP_SECONDS = 30.0
 READY = re.compile(r"The mesh is ready at http://(localhost:\d+)")
 # What a machine needs to work; keys of providers, proxies and settings of the developer's own mesh stay out.
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "PLAYWRIGHT_BROWSERS_PATH")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "PLAYWRIGHT_BROWSERS_PATH")
 MARK = "MESH_OF_THIS_TEST"
 
 
@@ -44,15 +45,22 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
 
 
 class MeshProcess:
-    """`meshwright up` on a free port, with its data in `folder`. `settings` are added to a clean environment."""
+    """`meshwright up` on a free port, with its data in `folder`. `settings` are added to a clean environment.
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        self.folder = folder
+    `temporary` is the system's temporary folder for it; its path is short, because those of sockets are.
+    """
+
+    def __init__(self, folder: Path, temporary: Path, **settings: str) -> None:
         self.data_dir = folder / "data"
         self.address = ""
         """`localhost:PORT`, once it is ready."""
+        self._temporary = temporary
         self.environment = clean_environment(
-            MESHWRIGHT_PORT="0", MESHWRIGHT_DATA_DIR=str(self.data_dir), MESHWRIGHT_LOG_FORMAT="json", **settings
+            MESHWRIGHT_PORT="0",
+            MESHWRIGHT_DATA_DIR=str(self.data_dir),
+            MESHWRIGHT_LOG_FORMAT="json",
+            TMPDIR=str(temporary),
+            **settings,
         )
         self.environment[MARK] = self._mark = uuid4().hex
         self._output = folder / "up.txt"
@@ -99,11 +107,13 @@ class MeshProcess:
         for process in mains:
             process.kill()
 
-    def kill_service(self, name: str) -> None:
-        """`kill -9` a service and wait until it is back."""
-        before = self._times_ready(name)
-        self.service(name).kill()
-        wait_until(lambda: self._times_ready(name) > before, READY_SECONDS, f"the restart of {name}")
+    def kill_services(self, *names: str) -> None:
+        """`kill -9` services at once and wait until they are back."""
+        before = {name: self._times_ready(name) for name in names}
+        for name in names:
+            self.service(name).kill()
+        for name in names:
+            wait_until(lambda: self._times_ready(name) > before[name], READY_SECONDS, f"the restart of {name}")  # noqa: B023  # called at once
 
     def processes(self) -> list[psutil.Process]:
         """All that run: the descendants, those seen before, and whoever inherited this mesh's environment."""
@@ -117,6 +127,10 @@ class MeshProcess:
         """Send the signal and wait for the end; the exit code."""
         self.process.send_signal(number)
         return self.process.wait(STOP_SECONDS)
+
+    def temporary_files(self) -> list[str]:
+        """What it has put into the system's temporary folder."""
+        return sorted(path.name for path in self._temporary.rglob("*"))
 
     def kill_what_is_left(self) -> None:
         """End everything, whatever state it is in."""
@@ -150,14 +164,15 @@ class MeshProcess:
 @contextlib.contextmanager
 def mesh_process(folder: Path, **settings: str) -> Iterator[MeshProcess]:
     """A mesh that is ready; nothing of it is left at the end."""
-    mesh = MeshProcess(folder, **settings)
-    try:
-        mesh.start()
-        yield mesh
-        if mesh.process.poll() is None:
-            mesh.stop()
-    finally:
-        mesh.kill_what_is_left()
+    with tempfile.TemporaryDirectory(prefix="mw-") as temporary:
+        mesh = MeshProcess(folder, Path(temporary), **settings)
+        try:
+            mesh.start()
+            yield mesh
+            if mesh.process.poll() is None:
+                mesh.stop()
+        finally:
+            mesh.kill_what_is_left()
 
 
 def _command(process: psutil.Process) -> str:
