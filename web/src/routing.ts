@@ -17,12 +17,17 @@ export function routeOf(path: string): Route {
   return sessionId ? { page: "session", sessionId } : { page: "new" };
 }
 
-/** Goes to another address of the page without loading it again. */
-export function navigate(path: string): void {
+/** Goes to another address of the page without loading it again; `writing`: from writing one task, to write the next. */
+export function navigate(path: string, writing = false): void {
   if (path !== location.pathname) {
-    history.pushState(null, "", path);
+    history.pushState({ writing }, "", path);
     dispatchEvent(new PopStateEvent("popstate"));
   }
+}
+
+/** Whether the page was come to from writing a task, so that the next one is written without looking for its place. */
+export function cameWriting(): boolean {
+  return history.state?.writing === true;
 }
 
 /** The path of the address, as it changes. */

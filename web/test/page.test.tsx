@@ -51,6 +51,7 @@ describe("a first task", () => {
     expect(await answerOf("Say hello")).toHaveTextContent("You said: Say hello");
     expect(location.pathname).toBe("/sessions/ses_1");
     expect(taskField()).toHaveValue("");
+    expect(taskField()).toHaveFocus();
     const link = await screen.findByRole("link", { name: /Say hello/ });
     expect(link).toHaveAttribute("aria-current", "page");
   });

@@ -1,6 +1,7 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { ProblemNote } from "../problems/ProblemNote";
 import type { Problem } from "../problems/problem";
+import { cameWriting } from "../routing";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import styles from "./Composer.module.css";
@@ -26,6 +27,11 @@ export function Composer({ submit, sending, problem, working, onStop, stopping, 
   const [task, setTask] = useState("");
   const ref = useRef<HTMLTextAreaElement>(null);
   useGrowingHeight(ref, task);
+  useEffect(() => {
+    if (cameWriting()) {
+      ref.current?.focus();
+    }
+  }, []);
   const send = async () => {
     if (await submit(task)) {
       setTask("");

@@ -15,7 +15,7 @@ export function NewSessionPage() {
   const { mesh, agent, sessions } = useMesh();
   const open = useCallback(
     (sessionId: string) => {
-      navigate(sessionPath(sessionId));
+      navigate(sessionPath(sessionId), true);
       void sessions.refresh();
     },
     [sessions],
