@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from meshwright.cli.exit_codes import ExitCode
+
+# gRPC's C core tells of every connection that ends, on standard error and in its own words.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 app = typer.Typer(
     help="Meshwright: a gRPC mesh for AI agents.",
@@ -65,15 +71,10 @@ def serve(
     """
     from meshwright.cli.serve import SERVICES
     from meshwright.cli.serve import serve as run_service
-    from meshwright.cli.up.checks import CannotStartError, check_packages
 
     if service not in SERVICES:
         raise typer.BadParameter(f"{service!r} is none of {', '.join(SERVICES)}", param_hint="service")
-    try:
-        check_packages()
-    except CannotStartError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+    _need_server()
     flags = {"listen": listen, "host": host, "port": port, "data_dir": data_dir, "log_level": log_level}
     raise typer.Exit(run_service(service, flags))
 
@@ -99,8 +100,84 @@ def run(
 
 
 @app.command()
+def chat(
+    session: Annotated[str | None, typer.Option(help="Go on in this session instead of a new one.")] = None,
+    model: Annotated[str, typer.Option(help="Language model, such as openai:gpt-5.")] = "",
+    address: Address = None,
+) -> None:
+    """Talk with the agent in a session; /help in it shows how.
+
+    Exit codes: 0 left, 2 wrong request, 5 no mesh there.
+    """
+    from meshwright.cli.chat import chat as talk
+
+    raise typer.Exit(talk(session, model, address))
+
+
+@app.command()
+def sessions(
+    limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="How many at most.")] = 20,
+    address: Address = None,
+) -> None:
+    """List the sessions of a mesh, the last used first.
+
+    Exit codes: 0 done, 5 no mesh there.
+    """
+    from meshwright.cli.sessions import print_sessions
+
+    raise typer.Exit(print_sessions(limit, address))
+
+
+@app.command()
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Install Chromium where there is none that starts.")] = False,
+    address: Address = None,
+) -> None:
+    """Tell what is there, what is missing, and how to get it.
+
+    Exit codes: 0 nothing that is needed is missing, 1 something is.
+    """
+    from meshwright.cli.doctor.command import doctor as examine
+
+    raise typer.Exit(examine(fix, address))
+
+
+@app.command()
+def settings(
+    form: Annotated[str, typer.Option("--format", metavar="text|markdown|json", help="How to print them.")] = "text",
+    service: Annotated[
+        str | None, typer.Argument(metavar="[agent|tools|browser|gateway|site]", help="Only those of this service.")
+    ] = None,
+) -> None:
+    """List everything that can be set by environment.
+
+    What is set now stands beside it, but for keys, which are never shown.
+    """
+    from meshwright.cli.serve import SERVICES
+    from meshwright.cli.settings import print_settings
+
+    if form not in ("text", "markdown", "json"):
+        raise typer.BadParameter(f"{form!r} is none of text, markdown, json", param_hint="--format")
+    if service is not None and service not in SERVICES:
+        raise typer.BadParameter(f"{service!r} is none of {', '.join(SERVICES)}", param_hint="service")
+    _need_server()
+    raise typer.Exit(print_settings(form, service))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed
 
     typer.echo(f"meshwright {installed('meshwright')}")
+
+
+def _need_server() -> None:
+    """End with a message where only the SDK is installed."""
+    from meshwright.cli.up.checks import CannotStartError, check_packages
+
+    try:
+        check_packages()
+    except CannotStartError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(ExitCode.USAGE) from error

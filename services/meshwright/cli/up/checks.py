@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # One module of each extra package without which a service does not even import.
 NEEDED = (
@@ -27,12 +32,17 @@ class CannotStartError(Exception):
 
 def check_packages() -> None:
     """Raise CannotStartError where only the SDK is installed."""
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = missing_packages()
     if missing:
         raise CannotStartError(
             'This installation has the SDK only. To run a mesh: pip install "meshwright[server]"\n'
             f"(missing: {', '.join(missing)})"
         )
+
+
+def missing_packages() -> list[str]:
+    """What the services need and is not installed."""
+    return [name for name in NEEDED if find_spec(name) is None]
 
 
 def check_port(host: str, port: int) -> int:
@@ -58,3 +68,22 @@ def _complaint(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EACCES:
         return f"Port {port} needs more rights than this user has. Choose one from 1024 up: meshwright up --port 8080"
     return f"Cannot listen on {host}: {os.strerror(error.errno or 0)}. Choose an address of this machine with --host."
+
+
+def lock_folder(folder: Path) -> IO[str]:
+    """Keep other meshes out of a data folder for as long as the file is open. Raises CannotStartError."""
+    lock = (folder / "up.lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise CannotStartError(
+            f"A mesh that runs already (process {owner}) uses the data folder {folder}.\n"
+            "Stop it, or choose another folder: meshwright up --data-dir FOLDER"
+        ) from error
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock

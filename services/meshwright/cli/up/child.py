@@ -53,6 +53,8 @@ class Child:
         """When the state began."""
         self.log: Path = plan.logs / f"{name}.log"
         self.first_ready = asyncio.Event()
+        self.could_not_start = False
+        """Its settings, or something else outside of it, are wrong; it has said what."""
         self._plan = plan
         self._on_change = on_change
         self._process: Process | None = None
@@ -67,6 +69,7 @@ class Child:
 
     async def supervise(self) -> None:
         """Start it, keep it running, and return when it was stopped or has failed for good."""
+        self._begin_log()
         while True:
             await self._start()
             watch = asyncio.create_task(self._watch_health())
@@ -78,6 +81,7 @@ class Child:
             if self._stopping:
                 break
             if not self._may_restart(code):
+                self.could_not_start = code == WRONG_SETTINGS
                 self._set(State.FAILED, _how_it_ended(code))
                 return
             self._set(State.RESTARTING, _how_it_ended(code))
@@ -113,6 +117,11 @@ class Child:
         except OSError:
             return []
         return lines[-LAST_LINES:]
+
+    def _begin_log(self) -> None:
+        """A log is of one mesh; the one before it is kept."""
+        with contextlib.suppress(FileNotFoundError):
+            self.log.replace(self.log.with_suffix(".log.1"))
 
     async def _start(self) -> None:
         with self.log.open("ab") as log:

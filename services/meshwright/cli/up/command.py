@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.cli.up.board import Board
-from meshwright.cli.up.checks import CannotStartError, check_packages, check_port
+from meshwright.cli.up.checks import CannotStartError, check_packages, check_port, lock_folder
 from meshwright.cli.up.greeting import greet
 from meshwright.cli.up.mesh import LocalMesh
 from meshwright.cli.up.plan import Plan, make_runtime_dir
@@ -36,16 +36,18 @@ def up(host: str, port: int, data_dir: Path | None, model: str | None, open_page
         check_packages()
         port = check_port(host, port)
         folder = _data_folder(data_dir)
+        lock = lock_folder(folder)
     except CannotStartError as error:
         console.print(escape(str(error)), style="red", highlight=False)
         return ExitCode.USAGE
     settings = {"MESHWRIGHT_MODEL": model} if model is not None else {}
     runtime_dir = make_runtime_dir()
-    try:
-        plan = Plan(host, port, folder, runtime_dir, settings)
-        return asyncio.run(_Command(plan, console, open_page).run())
-    finally:
-        shutil.rmtree(runtime_dir, ignore_errors=True)
+    with lock:
+        try:
+            plan = Plan(host, port, folder, runtime_dir, settings)
+            return asyncio.run(_Command(plan, console, open_page).run())
+        finally:
+            shutil.rmtree(runtime_dir, ignore_errors=True)
 
 
 def _data_folder(chosen: Path | None) -> Path:
@@ -88,7 +90,9 @@ class _Command:
             patient = await self._stop(stops)
             if not patient:
                 return ExitCode.INTERRUPTED
-            return ExitCode.FAILED if failed is not None else ExitCode.OK
+            if failed is None:
+                return ExitCode.OK
+            return ExitCode.USAGE if failed.could_not_start else ExitCode.FAILED
 
     async def _until_stopped(self, stops: asyncio.Queue[signal.Signals]) -> None:
         stopped = asyncio.create_task(stops.get())
@@ -129,7 +133,8 @@ class _Command:
         return False
 
     def _tell_failure(self, child: Child) -> None:
-        self._console.print(f"[bold red]{child.name} {escape(child.news)}.[/] Its last words:", highlight=False)
+        what = "cannot start" if child.could_not_start else child.news
+        self._console.print(f"[bold red]{child.name} {escape(what)}.[/] Its last words:", highlight=False)
         for line in child.last_words():
             self._console.print(f"  {escape(line)}", highlight=False)
         self._console.print(f"All of them are in {escape(str(child.log))}", highlight=False)

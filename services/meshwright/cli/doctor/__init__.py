@@ -1,0 +1,1 @@
+"""`meshwright doctor`: what is there, what is missing, and how to get it."""

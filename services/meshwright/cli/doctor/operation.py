@@ -1,0 +1,124 @@
+"""Checks of how a mesh would run here, and of the one that runs: settings, data folder, model, port, health."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import grpc
+
+from meshwright.cli.doctor.finding import good, missing, note, warning
+from meshwright.cli.up.checks import CannotStartError, check_port
+from meshwright.cli.up.health import GRPC_SERVICES
+from meshwright.client import AgentInfo, Mesh, MeshError
+from meshwright.client.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from meshwright.cli.doctor.finding import Finding
+
+REACH_SECONDS = 5.0
+LITTLE_SPACE_BYTES = 1 << 30
+MODEL_ADVICE = (
+    "set OPENAI_API_KEY, ANTHROPIC_API_KEY or GOOGLE_API_KEY, or MESHWRIGHT_MODEL and MESHWRIGHT_OPENAI_BASE_URL"
+)
+
+
+def check_settings() -> Iterator[Finding]:
+    """Whether the services could start with the settings of this environment."""
+    from meshwright.agent.settings import AgentSettings
+    from meshwright.gateway.settings import GatewaySettings
+    from meshwright.serving.startup import StartupError
+
+    try:
+        agent = AgentSettings.load()
+        gateway = GatewaySettings.load()
+    except StartupError as error:
+        yield missing("settings", str(error))
+        return
+    yield _data_folder(agent)
+    yield _model(agent)
+    try:
+        check_port(gateway.bind_address, gateway.port)
+    except CannotStartError as error:
+        yield note("port", str(error).partition("\n")[0])
+    else:
+        yield good("port", f"{gateway.port} is free")
+
+
+def _data_folder(settings: object) -> Finding:
+    from meshwright.serving.settings import MeshSettings
+
+    assert isinstance(settings, MeshSettings)
+    folder = settings.data_dir.expanduser().absolute()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return missing("data", f"{there} cannot be written", "choose another folder with MESHWRIGHT_DATA_DIR")
+    free = shutil.disk_usage(there).free
+    if free < LITTLE_SPACE_BYTES:
+        return warning("data", f"{folder}, with {free // 2**20} MiB of space left")
+    return good("data", str(folder))
+
+
+def _model(settings: object) -> Finding:
+    from meshwright.models.registry import FAST_LANE, OFFLINE, WIDE_LANE, default_spec, open_model
+    from meshwright.models.settings import ModelSettings
+    from meshwright.serving.errors import MeshError as ServingError
+
+    assert isinstance(settings, ModelSettings)
+    spec = settings.model or default_spec(settings)
+    try:
+        open_model(spec, settings)
+    except ServingError as error:
+        return missing("model", error.message)
+    if spec == OFFLINE:
+        return note("model", "offline: it follows plain instructions and is no language model", MODEL_ADVICE)
+    provider = spec.partition(":")[0]
+    variables = [FAST_LANE[provider][1]] if provider in FAST_LANE else WIDE_LANE[provider]
+    names = [name for name in variables if name is not None]
+    own_endpoint = provider == "openai" and (settings.openai_base_url or settings.openai_api_key is not None)
+    if not names or own_endpoint or any(os.environ.get(name) for name in names):
+        return good("model", f"{spec}, with what it needs to be asked")
+    return missing("model", f"{spec}, whose key is not set", f"set {' or '.join(names)}")
+
+
+async def check_mesh(address: str | None) -> AsyncIterator[Finding]:
+    """What runs at the address, and how its services are."""
+    try:
+        async with Mesh(address, timeout=REACH_SECONDS) as mesh:
+            agent = await mesh.agent()
+            yield good("mesh", _describe(mesh.address, agent))
+            async for finding in _services(mesh.address):
+                yield finding
+    except MeshError as error:
+        yield note("mesh", error.message)
+
+
+def _describe(address: str, agent: AgentInfo) -> str:
+    return f"Meshwright {agent.version} at {address}, model {agent.model}"
+
+
+async def _services(address: str) -> AsyncIterator[Finding]:
+    if find_spec("grpc_health") is None:
+        return
+    async with Target.parse(address).open_channel() as channel:
+        for name, service in GRPC_SERVICES.items():
+            if await _serves(channel, service):
+                yield good(name, "healthy")
+            else:
+                yield missing(name, "not healthy", f"its log is in the mesh's data folder: logs/{name}.log")
+
+
+async def _serves(channel: grpc.aio.Channel, service: str) -> bool:
+    from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+    from grpc_health.v1.health_pb2_grpc import HealthStub
+
+    try:
+        check = HealthStub(channel).Check  # type: ignore[attr-defined]  # the stubs package lacks it
+        answer = await check(HealthCheckRequest(service=service), timeout=REACH_SECONDS)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(answer.status == HealthCheckResponse.SERVING)
