@@ -49,13 +49,12 @@ class ApprovalPolicy(NamedTuple):
 class Approvals:
     """The questions of one run."""
 
-    def __init__(self, store: Store, log: RunLog, principal: str, policy: ApprovalPolicy) -> None:
+    def __init__(self, store: Store, log: RunLog, policy: ApprovalPolicy) -> None:
         self.policy = policy
         self.kept_open = False
         """The run goes on in another process, with its questions as they are."""
         self._store = store
         self._log = log
-        self._principal = principal
         self._answered: dict[str, asyncio.Event] = {}
 
     def question(self, call_id: str, arguments: Struct, tool: Tool) -> Approval:
@@ -101,7 +100,7 @@ class Approvals:
         resolution = ApprovalResolved(approval_id=approval_id, state=state)
         try:
             await self._store.resolve_approval(
-                self._principal,
+                self._log.principal,
                 self._log.run.session_id,
                 approval_id,
                 None,
@@ -114,5 +113,5 @@ class Approvals:
         return resolution
 
     async def _read(self, approval_id: str) -> ApprovalResolved | None:
-        found = await self._store.get_approval(self._principal, self._log.run.session_id, approval_id)
+        found = await self._store.get_approval(self._log.principal, self._log.run.session_id, approval_id)
         return found.resolution

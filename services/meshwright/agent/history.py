@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 
 from meshwright.agent.prompt import tool_turn
 from meshwright.models.interface import AssistantTurn, ToolCall, UserTurn
+from meshwright.store.interface import Page
 from meshwright.v1.event_pb2 import Event, EventKind, Role
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ CONVERSATION = (
     EventKind.EVENT_KIND_TOOL_CALL_FINISHED,
 )
 READ_AT_ONCE = 512
+REMEMBERED_RUNS = 20
+"""How many tasks of a session a model is told of, the one at work included."""
 
 
 async def read_events(store: Store, session_id: str, after_sequence: int, kinds: Sequence[int]) -> AsyncIterator[Event]:
@@ -35,9 +38,14 @@ async def read_events(store: Store, session_id: str, after_sequence: int, kinds:
         after_sequence = stored[-1].sequence
 
 
-async def load_turns(store: Store, session_id: str) -> list[Turn]:
-    """The conversation so far, as models take it. Every call in it has its result: a run closes its calls before it ends."""
-    events = [event async for event in read_events(store, session_id, 0, CONVERSATION)]
+async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn]:
+    """The session's latest tasks as models take them; what a long session costs does not grow with its length.
+
+    Every call in it has its result: a run closes its calls before it ends.
+    """
+    runs = await store.list_runs(principal, session_id, Page(REMEMBERED_RUNS))
+    before = runs[-1][0].first_sequence - 1
+    events = [event async for event in read_events(store, session_id, before, CONVERSATION)]
     arguments = {
         event.tool_call_started.call_id: event.tool_call_started
         for event in events

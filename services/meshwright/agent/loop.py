@@ -117,7 +117,7 @@ class AgentLoop:
         return Actions(self._log, self._parts.toolbox, self._approvals, tools, asked, step, questions)
 
     async def _conversation(self) -> list[Turn]:
-        return await load_turns(self._parts.store, self._run.session_id)
+        return await load_turns(self._parts.store, self._log.principal, self._run.session_id)
 
     async def _think(self, thought: Thought, request: ModelRequest) -> bool:
         """Have the model answer; False when an input has interrupted it."""

@@ -45,7 +45,9 @@ def tool_turn(call_id: str, tool: str, completion: ToolCompletion) -> ToolTurn:
     result = completion.result
     text = result.text
     if result.untrusted_origin:
-        text = f'<untrusted origin="{result.untrusted_origin}">\n{text}\n</untrusted>'
+        # What a page says must not end the mark that says whose words they are.
+        quoted = text.replace("</untrusted", "< /untrusted")
+        text = f'<untrusted origin="{result.untrusted_origin}">\n{quoted}\n</untrusted>'
     succeeded = completion.outcome == ToolOutcome.TOOL_OUTCOME_SUCCEEDED
     if not succeeded:
         text = f"{ENDS.get(completion.outcome, 'The call failed')}: {completion.error.message}" + (

@@ -21,6 +21,7 @@ class RunLog:
 
     def __init__(self, store: Store, claim: Claim, run: Run, *, traceparent: str = "") -> None:
         self.run = run
+        self.principal = claim.principal
         self._store = store
         self._claim = claim
         self._composer = Composer(claim.session_id, claim.run_id, traceparent=traceparent)

@@ -37,7 +37,7 @@ class Worker:
         self._toolbox = parts.toolbox
         self._log = RunLog(parts.store, claimed.claim, claimed.run, traceparent=claimed.run.traceparent)
         self._inputs = Inputs(parts.store, self._log)
-        self._approvals = Approvals(parts.store, self._log, claimed.claim.principal, parts.approval_policy)
+        self._approvals = Approvals(parts.store, self._log, parts.approval_policy)
         self._loop = AgentLoop(parts, self._log, self._inputs, self._approvals)
         self._looping: asyncio.Task[Ending | None] | None = None
 
