@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from meshwright.serving.errors import MeshError
-from meshwright.v1 import tool_pb2, tool_service_pb2
+from meshwright.v1 import stream_pb2, tool_pb2, tool_service_pb2
 from tests.support.tool_mesh import ToolMesh, ref_of, tool_mesh
 from tests.support.tool_stream import ToolStream, structured
 
@@ -410,6 +411,15 @@ async def test_a_stream_that_is_gone_gives_its_browser_back(mesh: ToolMesh) -> N
         await visit(stream, mesh, "/lamp")
         assert (await mesh.pool()).leased >= 1
         await stream.abandon()
+    await mesh.none_leased()
+
+
+async def test_a_client_that_closes_and_does_not_wait_gives_its_browser_back(mesh: ToolMesh) -> None:
+    for number in range(5):
+        async with mesh.tools.stream() as stream:
+            await visit(stream, mesh, "/lamp")
+            stream.send(close=stream_pb2.Close())
+            await asyncio.sleep(0.002 * number)
     await mesh.none_leased()
 
 

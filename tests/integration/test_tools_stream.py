@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from tests.support.scripted_tools import Gates, scripted_tools
-from tests.support.tool_stream import ToolClient, structured, tool_server
 
 from meshwright.serving.errors import MeshError
 from meshwright.tools import execution
 from meshwright.v1 import stream_pb2, tool_pb2, tool_service_pb2
+from tests.support.scripted_tools import Gates, scripted_tools
+from tests.support.tool_stream import ToolClient, structured, tool_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -272,6 +272,20 @@ async def test_a_client_that_vanishes_stops_every_call(tools: ToolClient, gates:
 
     await gates.until(lambda: sorted(gates.stopped) == ["a", "b"])
     await asyncio.wait_for(tools.server._observer.quiet(), 10)
+
+
+async def test_clients_that_vanish_at_once_leave_nothing_claimed(tools: ToolClient, gates: Gates) -> None:
+    for number in range(40):
+        async with tools.stream() as stream:
+            for _ in range(1 + number % 3):
+                stream.call("test.keyed", {"key": "a", "name": "never"})
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+    gates.open("last")
+    async with tools.stream() as stream:
+        assert (await stream.run("test.keyed", {"key": "a", "name": "last"})).outcome == SUCCEEDED
+    await asyncio.wait_for(tools.server._observer.quiet(), 10)
+    assert len(tools.server.servicer._bench.order) == 0
 
 
 async def test_a_reader_that_stands_still_holds_calls_back_and_loses_nothing(tools: ToolClient, gates: Gates) -> None:

@@ -63,28 +63,33 @@ class RunningCall:
         else:
             work = self._run(tool, arguments, tool.timeout(call.timeout.ToMicroseconds() / 1e6))
         self._work = asyncio.create_task(work)
-        self._work.add_done_callback(lambda _: self._over.set())
+        self._work.add_done_callback(self._ended)
 
     def cancel(self) -> None:
         """Stops it; it still completes, as cancelled, within STOP_SECONDS even if its tool does not heed."""
-        self._work.cancel()
-        asyncio.get_running_loop().call_later(STOP_SECONDS, self._over.set)
+        if self._work.cancel():
+            asyncio.get_running_loop().call_later(STOP_SECONDS, self._over.set)
+
+    async def stop(self) -> None:
+        """Stops it and waits until it has stopped, where nobody waits for its completion any more."""
+        self.cancel()
+        await self._over.wait()
 
     async def completion(self) -> tool_pb2.ToolCompletion:
-        """How it ended. If the waiting is cancelled, the call is stopped, and has stopped when this raises."""
-        try:
-            await self._over.wait()
-        except asyncio.CancelledError:
-            self.cancel()
-            await self._over.wait()
-            raise
-        finally:
-            if self._ticket is not None:
-                self._ticket.leave()
+        """How it ended."""
+        await self._over.wait()
         completion = self._outcome()
         if self._began:
             completion.duration.FromMicroseconds(round((time.monotonic() - self._began) * 1e6))
         return completion
+
+    def _ended(self, work: asyncio.Task[tool_pb2.ToolResult]) -> None:
+        if self._ticket is not None:
+            self._ticket.leave()
+        self._over.set()
+        # Whoever waited for it may be gone, and asyncio complains of errors that nobody looked at.
+        if not work.cancelled():
+            work.exception()
 
     async def _run(self, tool: Tool, arguments: Any, timeout: float) -> tool_pb2.ToolResult:
         async with AsyncExitStack() as turn:

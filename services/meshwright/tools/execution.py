@@ -58,10 +58,11 @@ class Execution:
                     raise frame.error
         finally:
             self._abandoned = True
-            reading.cancel()
-            for task in self._completing:
+            tasks = (reading, *self._completing)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reading, *self._completing, return_exceptions=True)
+            stopping = [call.stop() for call in self._calls.values()]
+            await asyncio.gather(*tasks, *stopping, return_exceptions=True)
 
     async def send(self, frame: Frame) -> None:
         """Puts a frame into the stream; waits while the reader is behind. Once the reader is gone it does nothing."""

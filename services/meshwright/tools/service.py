@@ -86,13 +86,14 @@ class ToolServicer(ToolServiceServicer):
         async def report(progress: tool_pb2.ToolProgress) -> None:
             await news.put(tool_service_pb2.CallResponse(progress=progress))
 
-        async def complete(call: RunningCall) -> None:
+        async def complete() -> None:
             completion = await call.completion()
             await news.put(tool_service_pb2.CallResponse(completion=completion))
 
         start = tool_service_pb2.ExecuteStart(session_id=request.session_id)
         session = ToolSession(self._bench, start, nothing)
-        completing = asyncio.create_task(complete(RunningCall(session, request.call, nothing, report)))
+        call = RunningCall(session, request.call, nothing, report)
+        completing = asyncio.create_task(complete())
         try:
             while True:
                 response = await news.get()
@@ -101,7 +102,7 @@ class ToolServicer(ToolServiceServicer):
                     return
         finally:
             completing.cancel()
-            await asyncio.wait({completing})
+            await call.stop()
             await session.close(save=False)
 
     async def DeleteWorkspace(

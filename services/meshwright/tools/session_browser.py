@@ -57,6 +57,8 @@ class SessionBrowser:
         self._leasing: asyncio.Task[BrowserLease] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._blank = ""
+        self._left: list[str] = []
+        """Tabs to close as soon as there is another: the last tab of a browser cannot be closed."""
         self.tabs = Tabs()
         self.state = StateKeeper(emit, storage_state=storage_state, url=url)
 
@@ -84,10 +86,9 @@ class SessionBrowser:
         self.tabs.forget(tab)
         if not was_open or lease is None:
             return
-        if not self.tabs.any_left:
-            # The last tab of a browser stays, blank.
-            self._blank = tab.tab_id
-        lease.post(browser_pb2.BrowserCommand(tab_id=tab.tab_id, close_tab=browser_pb2.CloseTab()))
+        self._left.append(tab.tab_id)
+        if self.tabs.any_left:
+            self._close_left(lease)
 
     async def close(self, *, save: bool) -> None:
         """Gives the browser back; with `save` after telling the client what a later one needs. May be called twice."""
@@ -95,7 +96,7 @@ class SessionBrowser:
         if self._leasing is not None:
             self._leasing.cancel()
             await asyncio.wait({self._leasing})
-        lease, self._lease = self._lease, None
+        lease = self._lease
         if lease is None:
             if save and self._watching is not None:
                 await self._watching
@@ -167,7 +168,13 @@ class SessionBrowser:
                     raise
             else:
                 self.tabs.name(tab, result.tab.tab_id)
+                self._close_left(lease)
                 return
+
+    def _close_left(self, lease: BrowserLease) -> None:
+        left, self._left = self._left, []
+        for tab_id in left:
+            lease.post(browser_pb2.BrowserCommand(tab_id=tab_id, close_tab=browser_pb2.CloseTab()))
 
     async def _make_room(self, lease: BrowserLease, call: CallContext) -> bool:
         """Closes the tab that was used longest ago and that no call waits for. Says whether there was one."""
@@ -203,6 +210,7 @@ class SessionBrowser:
 
     def _on_end(self) -> None:
         self._lease = None
+        self._left.clear()
         self.tabs.forget_all()
 
     def _on_event(self, event: browser_pb2.PageEvent) -> None:

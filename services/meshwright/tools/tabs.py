@@ -100,8 +100,8 @@ class Tabs:
 
     @property
     def any_left(self) -> bool:
-        """Whether there is any tab, be it still on its way."""
-        return bool(self._by_id or self._used)
+        """Whether there is any tab."""
+        return bool(self._by_id)
 
     def oldest_first(self) -> Iterator[Tab]:
         """The open tabs, the one used longest ago first; those that no call ever used come last."""
