@@ -23,7 +23,7 @@ from meshwright.models import (
     UserTurn,
 )
 from meshwright.models.offline.planner import MAX_STEPS, OfflinePlanner
-from tests.support.offline_pages import SHOP, catalogue
+from tests.support.offline_pages import FORM, SHOP, catalogue
 
 NAMES = (
     *("browser.open", "browser.click", "browser.type", "browser.snapshot", "browser.screenshot", "browser.back"),
@@ -234,6 +234,33 @@ async def test_a_task_can_be_replaced_while_it_runs() -> None:
     last = await step(turns)
     assert wanted(last) == []
     assert "Alpha." in text_in(last)
+
+
+async def test_after_a_cancelled_step_the_next_task_is_a_new_one() -> None:
+    turns: list[Turn] = [UserTurn(f"open {SHOP}, then open {SHOP}a")]
+    first = await step(turns)
+    (call,) = calls_in(first)
+    turns += [
+        AssistantTurn("", (call,)),
+        ToolTurn(call.call_id, call.tool, "The call cancelled: by you", is_error=True),
+    ]
+    turns.append(UserTurn("read a.txt"))
+    second = await step(turns)
+    assert wanted(second) == [("file.read", {"path": "a.txt"})]
+    turns += replied(second, "Alpha.")
+    assert "shop.test" not in text_in(await step(turns))
+
+
+async def test_a_password_is_not_repeated() -> None:
+    form = LIST_DATA | {"snapshot": FORM}
+    turns: list[Turn] = [UserTurn(f"open {SHOP} and type hunter2 into Password and type Ada into User name")]
+    turns += replied(await step(turns), form)
+    turns += replied(await step(turns), form)
+    turns += replied(await step(turns), form)
+    said = text_in(await step(turns))
+    assert "Typed “…” into “Password”" in said
+    assert "Typed “Ada” into “User name”" in said
+    assert "hunter2" not in said
 
 
 async def test_an_action_that_fails_is_tried_once_more_on_the_page_as_it_is_now() -> None:

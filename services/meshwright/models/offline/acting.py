@@ -45,7 +45,8 @@ def type_text(action: plan.Type, work: Work) -> Conversation:
     done = yield from _act(work, what, lambda page: find_field(page, action.target), "browser.type", arguments)
     if done is None:
         return
-    said = f"Typed “{report.escape(action.text)}” into “{report.escape(done.label or action.target)}”"
+    shown = "…" if "password" in done.label.casefold() else report.escape(action.text)
+    said = f"Typed “{shown}” into “{report.escape(done.label or action.target)}”"
     if action.submit:
         _tell(work, f"{said} and submitted it")
     else:

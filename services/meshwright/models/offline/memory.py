@@ -18,6 +18,7 @@ _STARTS_ANEW = re.compile(
     r"^(?:\W*(?:stop|instead|never ?mind|forget|no(?=[,.!])|cancel|rather)\b(?:\s+(?:that|it|this))?[\s,.!:;-]*)+",
     re.IGNORECASE,
 )
+_CANCELLED = re.compile(r"The call cancelled\b")
 _HEADER = re.compile(
     r"^\[tab (?P<tab>[\w-]+)\] (?:(?P<title>.*) — )?(?P<url>\w+:\S+)(?: \(HTTP (?P<status>\d+)\))?$", re.MULTILINE
 )
@@ -86,7 +87,7 @@ def recall(turns: Sequence[Turn]) -> Task:
     for turn in turns:
         match turn:
             case UserTurn(text=text):
-                if not running or not task.steps:
+                if not running or not task.steps or _was_cancelled(task):
                     task = Task(page=page)
                 replaces = bool(task.segments) and bool(_STARTS_ANEW.match(text))
                 task.segments.append(
@@ -101,6 +102,11 @@ def recall(turns: Sequence[Turn]) -> Task:
                 _record(task, turn)
                 page = page_of(turn.text, turn.structured) or page
     return task
+
+
+def _was_cancelled(task: Task) -> bool:
+    """Whether the last step was broken off: what the user says then is a new task and no addition to the old one."""
+    return any(turn and turn.is_error and _CANCELLED.match(turn.text) for _, turn in task.steps[-1].values())
 
 
 def _record(task: Task, turn: ToolTurn) -> None:
