@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,15 +22,21 @@ async def price(usage: Usage, provider: str, model: str) -> Usage:
     `provider` is an id of genai-prices (`openai`, `anthropic`, `google`, `aws`, ...). The list is the one that was
     installed: nothing is fetched.
     """
-    # The list takes 25 MB and a third of a second to load: only who pays for tokens loads it, and not in the event
-    # loop.
-    prices = await asyncio.to_thread(_price_list)
-    cost = _cost_micros(prices, usage, provider, model)
+    cost = await asyncio.to_thread(_cost_micros, usage, provider, model)
     return usage if cost is None else msgspec.structs.replace(usage, cost_micros=cost)
 
 
-def _cost_micros(prices: ModuleType, usage: Usage, provider: str, model: str) -> int | None:
+def load_ahead() -> None:
+    """Begin to load the price list, in a thread.
+
+    It takes 25 MB and up to a second, so only who pays for tokens loads it, and early enough that no answer waits for it.
+    """
+    threading.Thread(target=_price_list, name="price-list", daemon=True).start()
+
+
+def _cost_micros(usage: Usage, provider: str, model: str) -> int | None:
     """The cost in millionths of a US dollar, or None."""
+    prices = _price_list()
     counted = prices.Usage(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
@@ -46,5 +53,6 @@ def _cost_micros(prices: ModuleType, usage: Usage, provider: str, model: str) ->
 @functools.cache
 def _price_list() -> ModuleType:
     import genai_prices
+    import genai_prices.data
 
     return genai_prices

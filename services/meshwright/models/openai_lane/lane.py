@@ -12,7 +12,7 @@ from meshwright.models.openai_lane.endpoint import Endpoint
 from meshwright.models.openai_lane.reader import BodyReader
 from meshwright.models.openai_lane.reading import AnswerReader
 from meshwright.models.openai_lane.request import encode_request
-from meshwright.models.pricing import price
+from meshwright.models.pricing import load_ahead, price
 from meshwright.models.settings import ModelSettings
 from meshwright.models.tool_names import ToolNames
 
@@ -27,6 +27,8 @@ class OpenAIModel:
         self._endpoint = endpoint
         self._settings = settings
         self._connection = Connection(name, endpoint, settings)
+        if endpoint.price_provider is not None:
+            load_ahead()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Part, None]:
         """Answer `request`."""
