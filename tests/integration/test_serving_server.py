@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from meshwright.serving.health import Readiness
+    from meshwright.serving.errors import MeshError
+from meshwright.serving.health import Readiness
 
 LIMIT = 10.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -142,6 +143,25 @@ async def test_calls_that_run_when_the_server_stops_may_finish_within_the_grace(
         diary.on_drain = release_later
         await asyncio.wait_for(server.stop(), LIMIT)
         assert await calling == ["done"]
+
+
+async def test_a_call_that_comes_during_the_grace_is_refused_with_a_typed_error() -> None:
+    diary = Diary()
+    async with serving(diary) as (server, channel):
+        running = asyncio.create_task(EchoStub(channel).send("Unary", echo_request("done", "wait"), timeout=LIMIT))
+        await asyncio.wait_for(server.servicer.entered.wait(), LIMIT)
+        stopping = asyncio.create_task(server.stop())
+        refusals: list[MeshError] = []
+        async with asyncio.timeout(LIMIT):
+            while not refusals:
+                try:
+                    await EchoStub(channel).send("Unary", echo_request("new"), timeout=LIMIT)
+                except grpc.aio.AioRpcError as error:
+                    refusals.append(MeshError.from_rpc_error(error))
+        server.servicer.released.set()
+        await asyncio.wait_for(stopping, LIMIT)
+        assert (refusals[0].reason_name, refusals[0].retry_after) == ("UNAVAILABLE", 1.0)
+        assert await running == ["done"]
 
 
 async def test_calls_that_outlast_the_grace_are_cut_before_the_service_closes() -> None:

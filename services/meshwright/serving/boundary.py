@@ -44,6 +44,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         self._unary_timeout = unary_timeout
         self._validator = validator or Validator()
         self._handlers: dict[str, Handler] = {}
+        self._stopping = False
 
     async def intercept_service(
         self,
@@ -63,6 +64,10 @@ class Boundary(grpc.aio.ServerInterceptor):
                 return self._unserved()
             guarded = self._handlers[method] = self._guarded(handler)
         return guarded
+
+    def refuse_new_calls(self) -> None:
+        """Answer every call that comes from now on with UNAVAILABLE: the server stops."""
+        self._stopping = True
 
     def _guarded(self, handler: Handler) -> Handler:
         reader = RequestReader(handler.request_deserializer, self._validator)
@@ -101,6 +106,8 @@ class Boundary(grpc.aio.ServerInterceptor):
             observer.begin(call)
             try:
                 remaining = context.time_remaining()
+                if self._stopping:
+                    raise _stopping()
                 if remaining is not None:
                     call.deadline = time.monotonic() + remaining
                 if call.request_id_is_ours:
@@ -203,6 +210,10 @@ def _caller_left(error: BaseException) -> bool:
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
     return isinstance(error, _WriteFailedError)
+
+
+def _stopping() -> MeshError:
+    return MeshError(reasons.ERROR_REASON_UNAVAILABLE, "The server stops; call again.", metadata={"service": "server"})
 
 
 def _too_late(timeout: float) -> MeshError:

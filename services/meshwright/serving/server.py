@@ -119,8 +119,8 @@ class Server(Generic[S]):
         readiness = Readiness()
         self.servicer = await stack.enter_async_context(self._service.open(readiness))
         self._observer = Observer(tracing)
-        boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout)
-        self._grpc = grpc.aio.server(interceptors=(boundary,), options=SERVER_OPTIONS)
+        self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout)
+        self._grpc = grpc.aio.server(interceptors=(self._boundary,), options=SERVER_OPTIONS)
         self._service.register(self.servicer, self._grpc)
         self._health = Health((self._service.name,))
         await self._health.register(self._grpc)
@@ -148,11 +148,12 @@ class Server(Generic[S]):
         await self._end_calls(self._settings.stop_grace)
 
     async def _end_calls(self, grace: float) -> None:
-        refusing_new_calls = asyncio.create_task(self._grpc.stop(grace))
+        # New calls are refused here rather than by stop(grace): cutting what is left while that still waits is a race that
+        # can crash the process.
+        self._boundary.refuse_new_calls()
         await self._quiet_within(grace)
-        # What is left are calls without an end of their own, such as watchers of health.
+        # What is left are calls that outlast the grace or have no end of their own, such as watchers of health.
         await self._grpc.stop(None)
-        await refusing_new_calls
         # The parts of the service close next, so no handler may use them any more.
         await self._quiet_within(CLEAN_UP_SECONDS)
 
