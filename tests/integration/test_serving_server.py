@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from meshwright.serving.channel import open_channel
+from meshwright.serving.errors import MeshError
 from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
 from meshwright.serving.startup import StartupError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from meshwright.serving.errors import MeshError
 from meshwright.serving.health import Readiness
 
 LIMIT = 10.0
