@@ -107,6 +107,18 @@ async def test_a_new_browser_goes_on_with_the_page_and_the_cookies_of_the_one_th
     assert "kept, seen=yes" in shown.result.text
 
 
+async def test_a_browser_that_dies_before_its_state_was_saved_leaves_the_page_at_least(mesh: ToolMesh) -> None:
+    async with mesh.tools.stream() as stream:
+        await stream.run("browser.open", {"url": f"{mesh.pages.url}/lamp"})
+        kill_browser()
+        gone = await stream.wait_for(released)
+        shown = await stream.run("browser.snapshot")
+        before = stream.frames[stream.frames.index(gone) - 1]
+
+    assert structured(shown)["title"] == "Lamp"
+    assert before.browser_state.url == f"{mesh.pages.url}/lamp"
+
+
 async def last_state(stream: ToolStream) -> BrowserState:
     await stream.close()
     return [f.browser_state for f in stream.frames if f.HasField("browser_state")][-1]

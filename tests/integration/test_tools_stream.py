@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
@@ -366,6 +366,20 @@ async def test_a_server_that_drains_says_so_takes_no_new_calls_and_lets_running_
     assert reason(refused.error) == "UNAVAILABLE"
     assert done.outcome == SUCCEEDED
     assert stream.error is None
+
+
+async def test_a_stream_that_outlasts_the_grace_is_ended_with_a_reason(tools: ToolClient, gates: Gates) -> None:
+    async with tools.stream() as stream:
+        await stream.started(stream.call("test.gate", {"name": "never"}))
+        stopping = asyncio.create_task(tools.server.stop())
+        await stream.end()
+        await stopping
+
+    assert stream_reason(stream.error) == "UNAVAILABLE"
+    assert (
+        MeshError.from_rpc_error(cast("grpc.aio.AioRpcError", stream.error)).message == "The server is shutting down."
+    )
+    assert gates.stopped == ["never"]
 
 
 async def test_call_gives_progress_and_then_one_completion(tools: ToolClient) -> None:

@@ -33,6 +33,7 @@ class StateKeeper:
         self._emit = emit
         self.storage_state = storage_state
         self.url = url
+        self._told = (storage_state, url)
         self._running = 0
         self._dirty = False
         self._timer: asyncio.TimerHandle | None = None
@@ -70,10 +71,20 @@ class StateKeeper:
         if len(result.storage_state) > MAX_STATE_BYTES:
             log.warning("browser state too large to save", bytes=len(result.storage_state))
             return
-        state = (result.storage_state, _address(result.tab.url))
-        if state != (self.storage_state, self.url):
-            self.storage_state, self.url = state
-            await self._emit(browser_state(*state))
+        self.storage_state = result.storage_state
+        self.note_address(result.tab.url)
+        await self.tell()
+
+    def note_address(self, url: str) -> None:
+        """The page that was used last. A later browser goes on there even if this one is lost before it told its state."""
+        if url.startswith(("http://", "https://")):
+            self.url = url
+
+    async def tell(self) -> None:
+        """Tells the client what is known, unless it knows."""
+        if self._told != (self.storage_state, self.url):
+            self._told = (self.storage_state, self.url)
+            await self._emit(browser_state(*self._told))
 
     def stop(self) -> None:
         """Saves no more by itself."""
@@ -85,7 +96,3 @@ class StateKeeper:
     def _save_soon(self, lease: BrowserLease) -> None:
         if not lease.ended.is_set():
             self._saving = asyncio.create_task(self.save(lease))
-
-
-def _address(url: str) -> str:
-    return url if url.startswith(("http://", "https://")) else ""

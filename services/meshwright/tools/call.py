@@ -11,6 +11,7 @@ import structlog
 
 from meshwright.serving.errors import MeshError
 from meshwright.serving.failures import as_mesh_error
+from meshwright.serving.telemetry import span
 from meshwright.tools.arguments import decode
 from meshwright.tools.context import CallContext
 from meshwright.tools.failure import CallExpiredError, ShownError
@@ -103,7 +104,8 @@ class RunningCall:
             limit = asyncio.timeout(timeout)
             try:
                 async with limit:
-                    return to_result(await tool.handler(arguments, context))
+                    with span("tool.call", tool=tool.name, call_id=self.call_id):
+                        return to_result(await tool.handler(arguments, context))
             except TimeoutError:
                 if limit.expired():
                     raise CallExpiredError(timeout) from None

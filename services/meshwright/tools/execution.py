@@ -21,6 +21,10 @@ HEARTBEAT_SECONDS = 15.0
 OUTGOING_FRAMES = 64
 """Frames that wait for the reader at most. Beyond it calls wait with their news, and so in the end do new calls."""
 
+LAST_MOMENT_SECONDS = 0.25
+"""A stream that is still open so long before the server's grace ends is ended with a reason, before it is cut without one."""
+SERVICE = "meshwright.v1.ToolService"
+
 
 class _End:
     """The mark behind a stream's last frame, with what went wrong if anything did."""
@@ -40,7 +44,7 @@ class Execution:
         self._calls: dict[str, RunningCall] = {}
         self._completing: set[asyncio.Task[None]] = set()
         self._frames: asyncio.Queue[Frame | _End] = asyncio.Queue(OUTGOING_FRAMES)
-        self._leaving = False
+        self._leaving: asyncio.Task[None] | None = None
         self._abandoned = False
 
     async def serve(self, session: ToolSession, commands: AsyncIterator[ExecuteRequest]) -> AsyncGenerator[Frame, None]:
@@ -58,7 +62,9 @@ class Execution:
                     raise frame.error
         finally:
             self._abandoned = True
-            tasks = (reading, *self._completing)
+            tasks = [reading, *self._completing]
+            if self._leaving is not None:
+                tasks.append(self._leaving)
             for task in tasks:
                 task.cancel()
             stopping = [call.stop() for call in self._calls.values()]
@@ -69,10 +75,15 @@ class Execution:
         if not self._abandoned:
             await self._frames.put(frame)
 
-    async def go_away(self, grace: float) -> None:
+    def go_away(self, grace: float) -> None:
         """Tells the client to come back elsewhere within `grace` seconds, and takes no new calls."""
-        self._leaving = True
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave(grace))
+
+    async def _leave(self, grace: float) -> None:
         await self.send(going_away(grace))
+        await asyncio.sleep(grace - LAST_MOMENT_SECONDS)
+        await self._frames.put(_End(_shutting_down()))
 
     async def _next(self) -> Frame | _End:
         try:
@@ -139,10 +150,8 @@ class Execution:
                 f"A call {call_id} still runs on this stream.",
                 metadata={"call_id": call_id},
             )
-        if self._leaving:
-            return MeshError(
-                reasons.ERROR_REASON_UNAVAILABLE, "The server is shutting down.", metadata={"service": SERVICE}
-            )
+        if self._leaving is not None:
+            return _shutting_down()
         if len(self._calls) >= self._max_calls:
             return MeshError(
                 reasons.ERROR_REASON_QUOTA_EXCEEDED,
@@ -152,7 +161,8 @@ class Execution:
         return None
 
 
-SERVICE = "meshwright.v1.ToolService"
+def _shutting_down() -> MeshError:
+    return MeshError(reasons.ERROR_REASON_UNAVAILABLE, "The server is shutting down.", metadata={"service": SERVICE})
 
 
 def stream_protocol(expected: str) -> MeshError:

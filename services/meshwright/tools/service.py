@@ -116,4 +116,5 @@ class ToolServicer(ToolServiceServicer):
 
     async def go_away(self, grace: float) -> None:
         """Tells every stream to come back elsewhere within `grace` seconds."""
-        await asyncio.gather(*(stream.go_away(grace) for stream in self._streams))
+        for stream in self._streams:
+            stream.go_away(grace)

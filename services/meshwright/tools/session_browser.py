@@ -68,7 +68,8 @@ class SessionBrowser:
         """Runs a command on the claimed tab, which is opened if it is not open yet. Raises what the browser answers."""
         lease = await self._on_tab(claim, call, restore=not command.HasField("navigate"))
         result = await self._command(lease, claim.tab, command, call.remaining())
-        claim.tab.url = result.tab.url or claim.tab.url
+        claim.tab.url = result.tab.url
+        self.state.note_address(result.tab.url)
         return result
 
     async def list_tabs(self, call: CallContext) -> list[browser_pb2.Tab]:
@@ -156,6 +157,7 @@ class SessionBrowser:
 
     async def _watch(self, lease: BrowserLease) -> None:
         await lease.ended.wait()
+        await self.state.tell()
         await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, lease.reason()))
 
     async def _open_tab(self, lease: BrowserLease, tab: Tab, call: CallContext) -> None:
