@@ -65,6 +65,12 @@ async def test_two_pages_and_two_files_are_asked_for_in_one_step(mesh: OfflineMe
         ("Open {shop}compare and tell me the warranty of the monitor arm", "Warranty: 5 years"),
         ("Open {shop} and tell me the title", "Catalogue"),
         ("Open {shop} and list the products", "- Footrest: $42.00"),
+        (
+            "How much would a desk lamp and an office chair cost together in the demo shop?",
+            "Together they cost **$328.00**",
+        ),
+        ("Open the demo shop, find the desk lamp and tell me its price", "**$49.00**"),
+        ("Find the cheapest thing in the demo shop and add it to the cart", "Clicked “Add to cart”"),
         ("Log in to the demo shop as demo with password demo", "Welcome back, demo"),
         ("Search the demo shop for chair", "Office chair"),
         ("Add the desk lamp to the cart", "There is 1 in your cart"),

@@ -9,6 +9,7 @@ from meshwright.models.offline.answering import Conversation
 from meshwright.models.offline.elements import find_clickable, find_field, find_link, find_option
 from meshwright.models.offline.memory import Call, Result
 from meshwright.models.offline.pages import Page
+from meshwright.models.offline.question import PRONOUNS
 from meshwright.models.offline.snapshot import Node
 from meshwright.models.offline.work import Work, error_text
 
@@ -95,11 +96,10 @@ def follow(action: plan.Follow, work: Work) -> Conversation:
         return
     if action.unless_field and find_field(page, action.unless_field) is not None:
         return
-    link = find_link(page, action.target)
+    target = work.thing if work.thing and PRONOUNS.match(action.target) else action.target
+    link = find_link(page, target)
     if link is None:
-        work.remarks.append(
-            f"I could not find a link to “{report.escape(action.target)}” on {report.named(page.source)}."
-        )
+        work.remarks.append(f"I could not find a link to “{report.escape(target)}” on {report.named(page.source)}.")
         return
     (result,) = yield [Call("browser.open", {"url": link[1], "tab": page.tab})]
     if result.page is None:

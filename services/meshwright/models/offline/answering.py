@@ -79,11 +79,12 @@ def _compare_sources(sources: Sources, work: Work) -> None:
 def _answer_price(question: Question, sources: list[Page | Read], work: Work) -> Conversation:
     if len(question.topics) > 1:
         findings = yield from _find_prices(question.topics, sources, work)
-        work.answers += (
-            [report.comparison(findings)] if len(findings) > 1 else [report.price_answer(f) for f in findings]
-        )
+        if len(findings) > 1:
+            work.answers.append(report.comparison(findings, total=question.total))
+        else:
+            work.answers += [report.price_answer(finding) for finding in findings]
         return
-    topic = question.topics[0] if question.topics else ""
+    topic = question.topics[0] if question.topics else work.thing
     yield from _answer_one(question, lambda found: find_price(topic, found), report.price_answer, sources, work)
 
 
@@ -118,6 +119,7 @@ def _answer_one(
         _take_in((yield [call]), sources, work)
         finding = look(sources) or finding
     if finding is not None:
+        work.thing = finding.passage.title or work.thing
         work.answers.append(tell(finding))
     elif sources:
         of = (

@@ -36,6 +36,10 @@ _OPENERS = re.compile(
     r"(?:your task is|you should|help me)(?: to)?:?\s+)+",
     re.IGNORECASE,
 )
+_FILLING = re.compile(
+    r"[,\s]*\bplease$|^(?:using|with|in) (?:the|a|your) (?:web )?(?:browser|tools)$|\s+(?:at the same time|in parallel)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ def split_clauses(text: str) -> list[Clause]:
             continue
         bare = _OPENERS.sub("", piece.strip()).strip(" ,")
         bare = bare.rstrip(".!?") if not re.search(r"\w\.\w*$", bare) else bare
+        bare = _FILLING.sub("", bare)
         if bare:
             said_first = bool(re.match(r"(?:then|finally|next|lastly)\b", piece.strip(), re.IGNORECASE))
             clauses.append(Clause(bare, (ordered or said_first) and bool(clauses), tuple(protected)))

@@ -33,10 +33,17 @@ def parse(text: str, demo_url: str, page_url: str = "") -> list[Step]:
         if _submits(actions) and steps and isinstance(last := steps[-1].action, plan.Type):
             steps[-1] = replace(steps[-1], action=replace(last, submit=True))
             continue
+        if actions == [plan.Compare()] and steps and _compares(steps[-1].action):
+            continue
         for number, action in enumerate(actions):
             steps.append(Step(action, clause.ordered and number == 0))
             places.note(action)
     return steps
+
+
+def _compares(action: Action) -> bool:
+    """Whether an action has set prices side by side already."""
+    return isinstance(action, plan.Ask) and len(action.question.topics) > 1
 
 
 def _submits(actions: Sequence[Action]) -> bool:

@@ -33,11 +33,11 @@ class Money:
     amount: Decimal
     currency: str
 
-    def minus(self, other: Money) -> str:
-        """The difference to another amount of the same currency, written as this one is."""
-        difference = f"{abs(self.amount - other.amount):.2f}"
+    def rewritten(self, amount: Decimal) -> str:
+        """Another amount of the same currency, written as this one is."""
         number = re.search(_NUMBER, self.text)
-        return difference if number is None else self.text[: number.start()] + difference + self.text[number.end() :]
+        digits = f"{amount:.2f}"
+        return digits if number is None else self.text[: number.start()] + digits + self.text[number.end() :]
 
 
 def find_money(text: str) -> list[Money]:

@@ -19,8 +19,11 @@ class Question:
     kind: Kind
     topics: tuple[str, ...] = ()
     """What it is about, in the user's words; several for a price that is asked of several things. Empty: of what is at hand."""
+    total: bool = False
+    """Whether the prices are to be added up."""
 
 
+_LISTED = "products?|items|articles|things|stories|posts|headings|goods"
 _KIND_PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("cheapest", r"\b(?:cheapest|least expensive|lowest[- ]priced?|lowest price)\b"),
     ("dearest", r"\b(?:dearest|most expensive|priciest|highest[- ]priced?|highest price)\b"),
@@ -32,11 +35,12 @@ _KIND_PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("links", r"\b(?:list|what|which|all)\b.*\blinks\b|^(?:the )?links\b"),
     (
         "listing",
-        r"\b(?:list|what|which|all)\b.*\b(?:products?|items|articles|things|stories|posts|headings|goods)\b",
+        rf"^(?:list|name|give)\b.*\b(?:{_LISTED})\b|^(?:what|which)\s+(?:\w+\s+)?(?:{_LISTED})\s+(?:are|do|can|does)\b",
     ),
     (
         "summary",
-        r"^(?:summar|sum(?:s|med)? up|what (?:does|do) (?:it|they|the page|this page) (?:say|contain)|what(?:'s| is) (?:on|in) )",
+        r"^(?:summar|sum(?:s|med)? up|what (?:does|do) (?:it|they|the page|this page) (?:say|contain)$|"
+        r"what(?:'s| is) (?:on|in) (?:the|this|that|it|there)\b)",
     ),
     ("summary", r"^what(?:'s| is) (?:it|this|that|the page|this page) about"),
 )
@@ -67,8 +71,10 @@ _SUPERLATIVE = re.compile(
     r"products?|items?|things?|of|all|in|on|and|how|much|does|it)\b",
     re.IGNORECASE,
 )
+_TOTAL = re.compile(r"\s*\b(?:together|in total|altogether|in all|all in all)\b", re.IGNORECASE)
 PRONOUNS = re.compile(
-    r"^(?:it|this|that|they|them|these|those|each|both|all|everything|each of them|all of them)?$", re.IGNORECASE
+    r"^(?:it|its|this|that|they|their|them|these|those|each|both|all|everything|each of them|all of them)?$",
+    re.IGNORECASE,
 )
 
 
@@ -77,7 +83,7 @@ def parse_question(text: str) -> Question:
     plain = _LEADS.sub("", text.strip()).strip(" ?.!:,")
     kind: Kind = next((kind for kind, pattern in _KINDS if pattern.search(plain)), "general")
     if kind == "price":
-        return Question(plain, kind, _priced_things(plain))
+        return Question(plain, kind, _priced_things(_TOTAL.sub("", plain)), bool(_TOTAL.search(plain)))
     if kind in ("cheapest", "dearest"):
         rest = _SUPERLATIVE.sub(" ", plain)
         return Question(plain, kind, (rest.strip(),) if content_stems(rest) else ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from meshwright.models.offline.documents import Document, Hits, Read
 from meshwright.models.offline.money import Money
@@ -90,8 +91,8 @@ def passage_answer(finding: Finding) -> Answer:
     return Answer(f"{shown}\n\n{quotation}", f"{about}: {text}" if about else text)
 
 
-def comparison(findings: Sequence[Finding]) -> Answer:
-    """Prices side by side, and which is the lowest."""
+def comparison(findings: Sequence[Finding], *, total: bool = False) -> Answer:
+    """Prices side by side, and which is the lowest, or what they come to."""
     priced = [
         (finding.money, finding.name or finding.passage.source.label, finding.passage.source)
         for finding in findings
@@ -100,7 +101,15 @@ def comparison(findings: Sequence[Finding]) -> Answer:
     rows = [f"| {escape(name)} | {escape(money.text)} | {named(source)} |" for money, name, source in priced]
     table = "\n".join(["| | Price | Where |", "| --- | --- | --- |", *rows])
     plain = "\n".join(f"{name}: {money.text}" for money, name, _ in priced)
-    return Answer(f"{table}\n\n{_verdict([(money, escape(name)) for money, name, _ in priced])}", plain)
+    conclude = _total if total else _verdict
+    return Answer(f"{table}\n\n{conclude([(money, escape(name)) for money, name, _ in priced])}", plain)
+
+
+def _total(priced: list[tuple[Money, str]]) -> str:
+    if len({money.currency for money, _ in priced}) > 1:
+        return "The prices are in different currencies, so I do not add them up."
+    whole = sum((money.amount for money, _ in priced), Decimal(0))
+    return f"Together they cost **{escape(priced[0][0].rewritten(whole))}**."
 
 
 def _verdict(priced: list[tuple[Money, str]]) -> str:
@@ -111,8 +120,8 @@ def _verdict(priced: list[tuple[Money, str]]) -> str:
     if low.amount == high.amount:
         return "They cost the same."
     if len(priced) == 2:
-        return f"**{lowest}** is cheaper, by **{escape(high.minus(low))}**."
-    return f"**{lowest}** is the cheapest, **{highest}** the dearest: {escape(high.minus(low))} apart."
+        return f"**{lowest}** is cheaper, by **{escape(high.rewritten(high.amount - low.amount))}**."
+    return f"**{lowest}** is the cheapest, **{highest}** the dearest: {escape(high.rewritten(high.amount - low.amount))} apart."
 
 
 def entries(found: Sequence[Passage]) -> str:

@@ -18,7 +18,7 @@ def word_set(text: str) -> frozenset[str]:
 
 STOPWORDS = word_set(
     """a about again all also an and any anything are as at be been but by can could did do does each for from get had
-    has have here how i if in into is it its it's just let me my no not now of on one or our out page please shop site
+    has have here how i if in into is it its it's just let me my no not now of on one or our out page please say says shop site
     so some somebody something take takes tell than that that's the their them then there these they thing things this
     those to too up us was we website were what what's when where which who whose will with would you your"""
 )

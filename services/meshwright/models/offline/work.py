@@ -38,6 +38,8 @@ class Work:
     answers: list[Answer] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     """What was done, and what could not be."""
+    thing: str = ""
+    """What was found last: what "it" stands for."""
     unclear: list[str] = field(default_factory=list)
     """Clauses that were not understood."""
     visited: set[str] = field(default_factory=set)
@@ -51,6 +53,7 @@ class Work:
     def add(self, material: Material) -> None:
         """Take in something opened or read. The questions that follow are asked of it, and of what came right before it."""
         self.materials.append(material)
+        self.thing = ""
         if self._asked:
             self._fresh = []
             self._asked = False
