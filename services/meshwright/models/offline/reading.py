@@ -89,8 +89,12 @@ def find_extreme(question: Question, sources: Sequence[Page | Read]) -> Finding 
 def find_passage(question: Question, sources: Sequence[Page | Read]) -> Finding | None:
     """The passage that fits a question best, if any fits well enough."""
     wanted = asked_stems(question.text)
-    # A passage that says no more than the question does is a label, not an answer.
-    passages = [p for p in _passages(sources) if len(found_in(list(p.stems), frozenset(wanted))) < len(p.stems)]
+    # A heading, or whatever says no more than the question does, is a label and not an answer.
+    passages = [
+        passage
+        for passage in _passages(sources)
+        if passage.role != "heading" and len(found_in(passage.stems, frozenset(wanted))) < len(passage.stems)
+    ]
     shape = next((shape for asked, shape in _WANTS if asked.search(question.text)), None)
     if shape is not None:
         passages = [passage for passage in passages if shape.search(passage.text)] or passages
