@@ -158,7 +158,7 @@ def _score(wanted: list[str], weights: dict[str, float], passage: Passage, title
     parts = ((own, 1.0), (above, 0.85), (beside, 0.4))
     score = sum(factor * weights[stem] for found, factor in parts for stem in found) / total
     score += title_weight * _title_bonus(wanted, passage.title_stems)
-    score -= 0.05 * math.log2(1 + len(passage.text) / 80)
+    score -= 0.01 * (len(passage.pieces) - 1) + 0.05 * math.log2(max(1.0, len(passage.text) / 300))
     return score - 0.1 * passage.marginal - 0.3 * (passage.role in _CONTAINERS)
 
 
