@@ -62,10 +62,10 @@ async def _open(session_id: str | None, options: RunOptions, address: str | None
     except BaseException:
         await mesh.close()
         raise
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False)
     console.print(f"{options.get('model') or agent.model} at {mesh.address}. /help shows what there is.", style="dim")
     for task in agent.example_tasks[:3] if session is None else ():
-        console.print(f"  {task}", style="dim", highlight=False, markup=False)
+        console.print(f"  {task}", style="dim", markup=False)
     return Conversation(mesh, session, options, console)
 
 
@@ -77,6 +77,7 @@ def _read_and_obey(runner: asyncio.Runner, conversation: Conversation) -> None:
             sys.stderr.write("\n")
             continue
         except EOFError:
+            sys.stderr.write("\n")
             return
         if line:
             runner.run(conversation.obey(line))
@@ -97,7 +98,7 @@ class Conversation:
         try:
             match command:
                 case "/help":
-                    self._console.print(HELP, highlight=False)
+                    self._console.print(HELP)
                 case "/new":
                     self._session = None
                     self._console.print("A new session begins with the next message.", style="dim")
@@ -125,7 +126,8 @@ class Conversation:
             self._session = await self.mesh.create_session()
         display = choose_display()
         with Interrupts() as interrupts, display:
-            finished = await follow(self._session.run(task, **self._options), display, interrupts)
+            stream = self._session.run(task, **self._options)
+            finished = await follow(self.mesh, stream, display, interrupts)
         if finished is None:
             self._console.print("The run may still be at work in the session.", style="dim")
         elif finished.outcome is RunOutcome.CANCELLED:

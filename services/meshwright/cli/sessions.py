@@ -15,8 +15,6 @@ from meshwright.cli.run.command import exit_code_of, tell
 from meshwright.cli.run.display import printable
 from meshwright.client import Mesh, MeshError, SessionInfo
 
-TITLE_CHARS = 60
-
 
 def print_sessions(limit: int, address: str | None) -> int:
     """Print the sessions, the last used first; the exit code."""
@@ -55,11 +53,9 @@ def table(sessions: list[SessionInfo]) -> Table:
     """The sessions for a terminal."""
     shown = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
     for name in ("session", "last used", "state", "title"):
-        shown.add_column(name, no_wrap=name != "title")
+        shown.add_column(name, no_wrap=True, overflow="ellipsis" if name == "title" else "fold")
     for session in sessions:
-        title = Text(printable(session.title))
-        title.truncate(TITLE_CHARS, overflow="ellipsis")
-        shown.add_row(session.session_id, _when(session), state(session), title)
+        shown.add_row(session.session_id, _when(session), state(session), Text(printable(session.title)))
     return shown
 
 

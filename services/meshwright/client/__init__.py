@@ -64,7 +64,7 @@ from meshwright.client.events import (
 from meshwright.client.infos import AgentInfo, RunInfo, SessionInfo
 from meshwright.client.mesh import Mesh
 from meshwright.client.options import RunOptions
-from meshwright.client.records import Approval, Artifact, Usage
+from meshwright.client.records import Approval, Artifact, SteeringStatus, Usage
 from meshwright.client.run import Run
 from meshwright.client.run_stream import RunStream
 from meshwright.client.session import Session
@@ -117,6 +117,7 @@ __all__ = [
     "SteeringMode",
     "SteeringReceipt",
     "SteeringState",
+    "SteeringStatus",
     "TextDelta",
     "ToolCallFinished",
     "ToolCallProgress",

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Any, Self
 
-    from meshwright.client.enums import ApprovalState
+    from meshwright.client.enums import ApprovalState, SteeringMode, SteeringState
+    from meshwright.client.errors import MeshError
     from meshwright.v1 import artifact_pb2, event_pb2, run_pb2
 
 MICROS = 1_000_000
@@ -134,5 +135,38 @@ class Approval:
             state=wire.APPROVAL_STATES[proto.state],
             create_time=wire.optional_time(proto, "create_time"),
             expire_time=wire.optional_time(proto, "expire_time"),
+            proto=proto,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteeringStatus:
+    """What has become of an input to a run so far. The rest of its story comes as SteeringReceipt events."""
+
+    steering_id: str
+    """The request id with which it came."""
+    mode: SteeringMode
+    state: SteeringState
+    text: str
+    """The input."""
+    applied_sequence: int
+    """Sequence of the message by which it was applied; 0 otherwise."""
+    error: MeshError | None
+    """Why it was returned."""
+    enqueued_run_id: str
+    """The run that an ENQUEUE became; empty otherwise."""
+    proto: event_pb2.SteeringReceipt = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, proto: event_pb2.SteeringReceipt) -> Self:
+        """The values of a message."""
+        return cls(
+            steering_id=proto.steering_id,
+            mode=wire.STEERING_MODES[proto.mode],
+            state=wire.STEERING_STATES[proto.state],
+            text=proto.text,
+            applied_sequence=proto.applied_sequence,
+            error=wire.optional_error(proto, "reason"),
+            enqueued_run_id=proto.enqueued_run_id,
             proto=proto,
         )

@@ -8,11 +8,14 @@ from meshwright.client.decoding import finished_from_run
 from meshwright.client.events import RunFinished
 from meshwright.client.infos import RunInfo
 from meshwright.client.request_id import new_request_id
+from meshwright.client.steering import steer
 from meshwright.client.watch import WatchStream, event_filter
 from meshwright.v1 import agent_service_pb2 as pb
 
 if TYPE_CHECKING:
     from meshwright.client.connection import Connection
+    from meshwright.client.enums import SteeringMode
+    from meshwright.client.records import SteeringStatus
 
 
 class Run:
@@ -56,6 +59,20 @@ class Run:
         finished = finished_from_run((await self.info()).proto)
         finished.raise_for_outcome()
         return finished
+
+    async def steer(
+        self, text: str, *, mode: SteeringMode | None = None, request_id: str | None = None
+    ) -> SteeringStatus:
+        """Give the run an input while it works; what becomes of it comes as SteeringReceipt events.
+
+        Args:
+            text: The input, 1 to 100,000 characters.
+            mode: How to apply it; by default STEER, before the next model step.
+            request_id: Of your own making: the same input with the same id is given once.
+
+        Raises FailedPrecondition (RUN_FINISHED, SESSION_BUSY) and NotFound.
+        """
+        return await steer(self._connection, self.session_id, self.run_id, text, mode, request_id)
 
     async def cancel(self, *, request_id: str | None = None) -> RunInfo:
         """Ask the run to end; its last event then says `cancelled`.

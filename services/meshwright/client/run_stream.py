@@ -22,9 +22,11 @@ from meshwright.v1.stream_pb2 import Close
 
 if TYPE_CHECKING:
     from meshwright.client.connection import Connection
+    from meshwright.client.enums import SteeringMode
     from meshwright.client.events import Event
     from meshwright.client.feed import Call, Frame
     from meshwright.client.infos import RunInfo
+    from meshwright.client.records import SteeringStatus
     from meshwright.v1.session_pb2 import Session as ProtoSession
 
 GOODBYE_SECONDS = 2.0
@@ -118,13 +120,20 @@ class RunStream(EventStream):
             await self._talk.say_goodbye()
         await super().aclose()
 
+    async def steer(self, text: str, *, mode: SteeringMode | None = None) -> SteeringStatus:
+        """Give the run an input while it works; see `Run.steer`. Safe to call while another task reads the events."""
+        return await (await self._started()).steer(text, mode=mode)
+
     async def cancel(self) -> RunInfo:
         """Ask the run to end; its last event then says `cancelled`. Safe to call while another task reads the events."""
+        return await (await self._started()).cancel()
+
+    async def _started(self) -> Run:
         while not self._run_id and not self._ended:
             async with self._reading:
                 if not self._run_id:
                     await self._pull()
-        return await Run(self._talk.connection, self.session_id, self._run_id).cancel()
+        return Run(self._talk.connection, self.session_id, self._run_id)
 
     async def _pull(self) -> None:
         if self._over:

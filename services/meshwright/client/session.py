@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshwright.client.approvals import approval, denial, list_approvals, resolve
 from meshwright.client.artifacts import read_artifact, save_artifact
 from meshwright.client.infos import RunInfo, SessionInfo
 from meshwright.client.options import run_spec
 from meshwright.client.request_id import new_request_id
 from meshwright.client.run import Run
 from meshwright.client.run_stream import Conversation, RunStream
+from meshwright.client.steering import mode_number, steer
 from meshwright.client.watch import WatchStream, event_filter
 from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1 import run_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from os import PathLike
     from pathlib import Path
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from meshwright.client.connection import Connection
     from meshwright.client.enums import SteeringMode
     from meshwright.client.events import Event
     from meshwright.client.options import RunOptions
-    from meshwright.client.records import Artifact
+    from meshwright.client.records import Approval, Artifact, SteeringStatus
 
 PAGE_SIZE = 50
 
@@ -67,7 +68,7 @@ class Session:
         return RunStream(
             Conversation(
                 connection=self._connection,
-                start_run=pb.StartRunCommand(spec=run_spec(task, options), when_busy=_mode(when_busy)),
+                start_run=pb.StartRunCommand(spec=run_spec(task, options), when_busy=mode_number(when_busy)),
                 request_id=request_id or new_request_id(),
                 session_id=self.session_id,
             )
@@ -91,7 +92,7 @@ class Session:
             request_id=request_id or new_request_id(),
             session_id=self.session_id,
             spec=run_spec(task, options),
-            when_busy=_mode(when_busy),
+            when_busy=mode_number(when_busy),
         )
         answer = await self._connection.call(lambda stub: stub.StartRun, request, pb.StartRunResponse)
         return Run(self._connection, self.session_id, answer.run.run_id)
@@ -133,6 +134,41 @@ class Session:
         wanted = event_filter(kinds, exclude)
         return WatchStream(self._connection, self.session_id, after=after, wanted=wanted, follow=follow)
 
+    async def steer(
+        self, text: str, *, mode: SteeringMode | None = None, request_id: str | None = None
+    ) -> SteeringStatus:
+        """Give an input to the session's active run; arguments and errors as of `Run.steer`."""
+        return await steer(self._connection, self.session_id, "", text, mode, request_id)
+
+    def approvals(self, *, pending_only: bool = True, page_size: int = PAGE_SIZE) -> AsyncIterator[Approval]:
+        """The questions that runs of the session ask a person, the newest first. Raises NotFound."""
+        return list_approvals(self._connection, self.session_id, pending_only=pending_only, page_size=page_size)
+
+    async def approve(
+        self,
+        approval_id: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        comment: str = "",
+        request_id: str | None = None,
+    ) -> Approval:
+        """Let the call be made.
+
+        Args:
+            approval_id: The question.
+            arguments: To use in place of the model's, whole; they must fit the question's `arguments_schema`.
+            comment: What to tell the model.
+            request_id: Of your own making.
+
+        Raises FailedPrecondition (APPROVAL_CLOSED), InvalidArgument (TOOL_ARGUMENTS) and NotFound.
+        """
+        decision = approval(arguments, comment)
+        return await resolve(self._connection, self.session_id, approval_id, decision, request_id)
+
+    async def deny(self, approval_id: str, *, comment: str = "", request_id: str | None = None) -> Approval:
+        """Do not let the call be made; the model is told, with the comment. Raises FailedPrecondition and NotFound."""
+        return await resolve(self._connection, self.session_id, approval_id, denial(comment), request_id)
+
     async def artifact(self, artifact_id: str) -> Artifact:
         """A file of the session, with its content as `data`. Raises NotFound."""
         return await read_artifact(self._connection, self.session_id, artifact_id)
@@ -145,7 +181,3 @@ class Session:
         """Cancel the session's runs and delete its events, files and browser. Raises NotFound."""
         request = pb.DeleteSessionRequest(request_id=request_id or new_request_id(), session_id=self.session_id)
         await self._connection.call(lambda stub: stub.DeleteSession, request, pb.DeleteSessionResponse)
-
-
-def _mode(mode: SteeringMode | None) -> run_pb2.SteeringMode.ValueType:
-    return run_pb2.SteeringMode.Value(f"STEERING_MODE_{mode.name}" if mode else "STEERING_MODE_UNSPECIFIED")

@@ -87,7 +87,7 @@ async def _run(
     async with Mesh(address) as mesh:
         stream = mesh.session(session_id).run(task, **options) if session_id else mesh.run(task, **options)
         with Interrupts() as interrupts, display:
-            finished = await follow(stream, display, interrupts)
+            finished = await follow(mesh, stream, display, interrupts)
     if finished is None:
         return ExitCode.INTERRUPTED
     return _tell_outcome(finished)

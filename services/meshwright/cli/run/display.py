@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from meshwright.client import Event
@@ -27,6 +28,13 @@ class Display(Protocol):
 
     def note(self, text: str) -> None:
         """Say something to the person."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person is there who can be asked."""
+
+    def asking(self, question: str) -> AbstractContextManager[None]:
+        """Show a question, and leave the terminal alone while it is answered. Only where `can_ask`."""
 
 
 def brief(arguments: dict[str, Any]) -> str:

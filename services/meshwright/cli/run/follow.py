@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from meshwright.cli.run.approving import Approving
 from meshwright.client import MeshError, RunFinished
 
 if TYPE_CHECKING:
     from meshwright.cli.interrupts import Interrupts
     from meshwright.cli.run.display import Display
-    from meshwright.client import RunStream
+    from meshwright.client import Mesh, RunStream
 
 CANCEL_SECONDS = 10.0
 """How long a cancelled run may take to say that it has ended."""
 
 
-async def follow(stream: RunStream, display: Display, interrupts: Interrupts) -> RunFinished | None:
+async def follow(mesh: Mesh, stream: RunStream, display: Display, interrupts: Interrupts) -> RunFinished | None:
     """Show the run to its end; None when the person did not wait for it. Raises MeshError."""
-    showing = asyncio.create_task(_show(stream, display))
+    approving = Approving(mesh, display)
+    showing = asyncio.create_task(_show(stream, display, approving))
     cancelling = asyncio.create_task(_cancel_on_interrupt(stream, display, interrupts))
     try:
         await asyncio.wait({showing, cancelling}, return_when=asyncio.FIRST_COMPLETED)
@@ -26,13 +28,14 @@ async def follow(stream: RunStream, display: Display, interrupts: Interrupts) ->
     finally:
         for task in (showing, cancelling):
             task.cancel()
-        await asyncio.gather(showing, cancelling, return_exceptions=True)
+        await asyncio.gather(showing, cancelling, approving.close(), return_exceptions=True)
         await stream.aclose()
 
 
-async def _show(stream: RunStream, display: Display) -> RunFinished:
+async def _show(stream: RunStream, display: Display, approving: Approving) -> RunFinished:
     async for event in stream:
         display.show(event)
+        approving.hear(event)
         if isinstance(event, RunFinished):
             return event
     raise RuntimeError("a run's stream ends with its terminal event")

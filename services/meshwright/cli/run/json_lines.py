@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from meshwright.client import Gap
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from meshwright.client import Event
@@ -40,3 +41,12 @@ class JsonDisplay:
         """Say something on standard error."""
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
+
+    @property
+    def can_ask(self) -> bool:
+        """Nobody is there."""
+        return False
+
+    def asking(self, question: str) -> AbstractContextManager[None]:
+        """Not here."""
+        raise NotImplementedError

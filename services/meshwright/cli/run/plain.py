@@ -21,6 +21,7 @@ from meshwright.client import (
 )
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from meshwright.client import Event
@@ -69,3 +70,12 @@ class PlainDisplay:
         """Say something on standard error."""
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
+
+    @property
+    def can_ask(self) -> bool:
+        """Nobody is there."""
+        return False
+
+    def asking(self, question: str) -> AbstractContextManager[None]:
+        """Not here."""
+        raise NotImplementedError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -29,6 +31,7 @@ from meshwright.client import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from rich.console import Console, RenderableType
@@ -93,9 +96,9 @@ class Screen:
             case ToolCallFinished():
                 self._call_finished(event)
             case ArtifactAdded(artifact=artifact):
-                self._console.print(Text(f"  + {artifact.name}  {artifact.artifact_id}", "dim"))
+                self._say(Text(f"  + {artifact.name}  {artifact.artifact_id}", "dim"))
             case Notice(text=text):
-                self._console.print(Text(f"  ! {printable(text)}", "yellow"))
+                self._say(Text(f"  ! {printable(text)}", "yellow"))
             case RunFinished():
                 self._calls.clear()
             case _:
@@ -103,7 +106,27 @@ class Screen:
 
     def note(self, text: str) -> None:
         """Say something to the person."""
-        self._console.print(Text(printable(text), "dim"))
+        self._say(Text(printable(text), "dim"))
+
+    @property
+    def can_ask(self) -> bool:
+        """A person is there who types."""
+        return sys.stdin.isatty()
+
+    @contextlib.contextmanager
+    def asking(self, question: str) -> Iterator[None]:
+        """Show a question, and leave the terminal alone while it is answered."""
+        self._live.stop()
+        self._console.print(Text(printable(question), "bold yellow"), end="")
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    def _say(self, *what: RenderableType) -> None:
+        # What is under way is drawn again below; without this it would be as it was a moment ago.
+        self._live.refresh()
+        self._console.print(*what)
 
     def _write(self, message_id: str, text: str) -> None:
         if message_id != self._message_id:
@@ -120,8 +143,8 @@ class Screen:
             self._print(text)
 
     def _print(self, text: str) -> None:
-        self._console.print(Markdown(text))
-        self._console.print()
+        self._say(Markdown(text))
+        self._say()
 
     def _call_finished(self, event: ToolCallFinished) -> None:
         call = self._calls.pop(event.call_id, None)
@@ -133,7 +156,7 @@ class Screen:
             (f"  {event.duration.total_seconds():.1f} s", "dim"),
             (f"  {printable(event.error.message)}" if event.error is not None else "", style),
         )
-        self._console.print(line)
+        self._say(line)
 
     def _under_way(self) -> RenderableType:
         parts: list[RenderableType] = []

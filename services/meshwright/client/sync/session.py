@@ -9,16 +9,16 @@ from meshwright.client.sync.background import background
 from meshwright.client.sync.streams import RunStream, WatchStream, iterate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from os import PathLike
     from pathlib import Path
-    from typing import Unpack
+    from typing import Any, Unpack
 
     from meshwright.client.enums import SteeringMode
     from meshwright.client.events import Event, RunFinished
     from meshwright.client.infos import RunInfo, SessionInfo
     from meshwright.client.options import RunOptions
-    from meshwright.client.records import Artifact
+    from meshwright.client.records import Approval, Artifact, SteeringStatus
     from meshwright.client.run import Run as AsyncRun
     from meshwright.client.session import Session as AsyncSession
 
@@ -47,6 +47,10 @@ class Run:
     def result(self) -> RunFinished:
         """Wait for the run's end. Raises RunFailed, RunCancelled, RunExpired; MeshError when it cannot be followed."""
         return background.run(self._run.result())
+
+    def steer(self, text: str, *, mode: SteeringMode | None = None, request_id: str | None = None) -> SteeringStatus:
+        """Give the run an input while it works; what becomes of it comes as SteeringReceipt events."""
+        return background.run(self._run.steer(text, mode=mode, request_id=request_id))
 
     def cancel(self, *, request_id: str | None = None) -> RunInfo:
         """Ask the run to end. Raises FailedPrecondition (RUN_FINISHED) when it has ended, and NotFound."""
@@ -112,6 +116,30 @@ class Session:
     ) -> WatchStream:
         """The session's events after a cursor: those that are there, then, unless `follow` is false, live."""
         return WatchStream(self._session.events(after, follow=follow, kinds=kinds, exclude=exclude))
+
+    def steer(self, text: str, *, mode: SteeringMode | None = None, request_id: str | None = None) -> SteeringStatus:
+        """Give an input to the session's active run."""
+        return background.run(self._session.steer(text, mode=mode, request_id=request_id))
+
+    def approvals(self, *, pending_only: bool = True, page_size: int = PAGE_SIZE) -> Iterator[Approval]:
+        """The questions that runs of the session ask a person, the newest first."""
+        return iterate(self._session.approvals(pending_only=pending_only, page_size=page_size))
+
+    def approve(
+        self,
+        approval_id: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        comment: str = "",
+        request_id: str | None = None,
+    ) -> Approval:
+        """Let the call be made, perhaps with other arguments than the model's."""
+        answering = self._session.approve(approval_id, arguments=arguments, comment=comment, request_id=request_id)
+        return background.run(answering)
+
+    def deny(self, approval_id: str, *, comment: str = "", request_id: str | None = None) -> Approval:
+        """Do not let the call be made; the model is told, with the comment."""
+        return background.run(self._session.deny(approval_id, comment=comment, request_id=request_id))
 
     def artifact(self, artifact_id: str) -> Artifact:
         """A file of the session, with its content as `data`. Raises NotFound."""

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
 
+    from meshwright.client.enums import SteeringMode
     from meshwright.client.events import Event, RunFinished
     from meshwright.client.infos import RunInfo
+    from meshwright.client.records import SteeringStatus
 
 S = TypeVar("S", bound=AsyncEventStream)
 T = TypeVar("T")
@@ -86,6 +88,10 @@ class RunStream(EventStream[AsyncRunStream]):
     def result(self) -> RunFinished:
         """Follow the run to its end. Raises RunFailed, RunCancelled, RunExpired; MeshError when it cannot be followed."""
         return background.run(self._stream.result())
+
+    def steer(self, text: str, *, mode: SteeringMode | None = None) -> SteeringStatus:
+        """Give the run an input while it works. Any thread may call it."""
+        return background.run(self._stream.steer(text, mode=mode))
 
     def cancel(self) -> RunInfo:
         """Ask the run to end; its last event then says `cancelled`. Any thread may call it."""
