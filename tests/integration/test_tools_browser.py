@@ -248,6 +248,13 @@ async def test_a_closed_tab_is_gone_and_another_is_used(stream: ToolStream, mesh
     assert failure(await stream.run("browser.snapshot", {"tab": "t2"})).reason_name == "TAB_NOT_FOUND"
 
 
+async def test_a_tab_that_was_never_there_is_not_found(stream: ToolStream, mesh: ToolMesh) -> None:
+    await visit(stream, mesh, "/lamp")
+    for tool, arguments in (("browser.snapshot", {}), ("browser.open", {"url": f"{mesh.pages.url}/desk"})):
+        assert failure(await stream.run(tool, {**arguments, "tab": "t9"})).reason_name == "TAB_NOT_FOUND"
+    assert structured(await stream.run("browser.snapshot"))["title"] == "Lamp"
+
+
 async def test_opening_more_pages_than_there_may_be_tabs_closes_those_used_longest_ago(
     stream: ToolStream, mesh: ToolMesh
 ) -> None:

@@ -25,7 +25,7 @@ def lines_of(text: str) -> list[str]:
 @given(TEXT)
 def test_lines_together_are_the_text(text: str) -> None:
     assert "".join(lines_of(text)) == text
-    assert [line.removesuffix("\n").removesuffix("\r") for line in lines_of(text)] == split_lines(text)
+    assert [line.removesuffix("\n").removesuffix("\r") for line in lines_of(text)] == split_lines(text, "\n", "\r")
 
 
 @pytest.mark.parametrize("more", [0, 1, MAX_LINE_CHARS, 3 * MAX_LINE_CHARS + 1])

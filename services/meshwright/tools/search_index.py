@@ -136,7 +136,7 @@ def passages(text: str) -> Iterator[tuple[int, str]]:
     """The text in pieces of some lines, each with the number of its first line."""
     first, size = 1, 0
     piece: list[str] = []
-    for number, line in enumerate(split_lines(text), 1):
+    for number, line in enumerate(split_lines(text, "\n", "\r"), 1):
         kept = line[:MAX_LINE_CHARS].replace(MARK, " ")
         if piece and (len(piece) == PASSAGE_LINES or size + len(kept) > PASSAGE_CHARS):
             yield first, "\n".join(piece)

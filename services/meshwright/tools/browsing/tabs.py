@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from meshwright.tools.arguments import Arguments
-from meshwright.tools.browsing.page import OnTab, claim_tab_only, claimed, headline
+from meshwright.tools.browsing.page import OnTab, claim_tab_only, claimed, headline, origin
 from meshwright.tools.context import CallContext
 from meshwright.tools.output import Output
 from meshwright.tools.tool import Annotations, tool
@@ -35,8 +35,9 @@ async def browser_tabs(args: NoArguments, call: CallContext) -> Output[TabList]:
     """Lists the tabs that are open, with their addresses and titles."""
     tabs = await call.session.browser.list_tabs(call)
     listed = [OpenTab(tab=tab.tab_id, url=tab.url, title=tab.title) for tab in tabs]
+    origins = sorted({origin(tab.url) for tab in tabs} - {""})
     text = "\n".join(headline(tab) for tab in tabs) or "No tab is open."
-    return Output(text=text, structured=TabList(tabs=listed), untrusted_origin="titles of pages" if tabs else "")
+    return Output(text=text, structured=TabList(tabs=listed), untrusted_origin=", ".join(origins))
 
 
 class ClosedTab(BaseModel):

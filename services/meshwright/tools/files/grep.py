@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from meshwright.serving.errors import MeshError, Violation
 from meshwright.tools.arguments import Arguments, invalid_arguments
 from meshwright.tools.context import CallContext
-from meshwright.tools.files.text import encoding_of
+from meshwright.tools.files.text import encoding_of, split_lines
 from meshwright.tools.output import Output
 from meshwright.tools.paths import PathText
 from meshwright.tools.tool import Annotations, tool
@@ -126,7 +126,7 @@ def _matches(place: Place, parts: tuple[str, ...], pattern: Any) -> Iterator[Mat
         return
     if encoding == "utf-16":
         data = data.decode(encoding, "replace").encode()
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if pattern.search(line.removesuffix(b"\r")):
-            text = line.removesuffix(b"\r").decode("utf-8", "replace")[:MAX_SHOWN_CHARS]
+    for number, line in enumerate(split_lines(data, b"\n", b"\r"), 1):
+        if pattern.search(line):
+            text = line.decode("utf-8", "replace")[:MAX_SHOWN_CHARS]
             yield Match(path=place.root.shown(parts), line=number, text=text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, AnyStr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,12 @@ def encoding_of(beginning: bytes) -> str | None:
     return None if b"\0" in beginning[:SNIFFED_BYTES] else "utf-8"
 
 
-def split_lines(text: str) -> list[str]:
-    """The lines of a text without their ends."""
-    lines = text.split("\n")
+def split_lines(text: AnyStr, feed: AnyStr, carriage_return: AnyStr) -> list[AnyStr]:
+    """The lines of a text without their ends; what follows the last line feed is a line only if there is something."""
+    lines = text.split(feed)
     if not lines[-1]:
         lines.pop()
-    return [line.removesuffix("\r") for line in lines]
+    return [line.removesuffix(carriage_return) for line in lines]
 
 
 def read_lines(stream: TextIOBase) -> Iterator[str]:
