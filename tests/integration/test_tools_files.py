@@ -7,10 +7,10 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support.tool_stream import ToolClient, ToolStream, structured, tool_server
 
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import tool_pb2, tool_service_pb2
+from tests.support.tool_stream import ToolClient, ToolStream, structured, tool_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
