@@ -65,7 +65,7 @@ async def test_a_lost_connection_is_told_and_comes_back_with_everything_that_hap
         gated = pages.add("/gated", "", title="The gate is open", gated=True)
         await web.open(f"http://{network.address}")
         run = await web.send(f"Open {gated}")
-        await pages.visited("/gated")
+        await expect(run.get_by_role("button", name=re.compile("^browser.open .*, running$"))).to_be_visible()
         await web.page.route(WATCH, lambda route: route.abort("connectionrefused"))
         network.cut()
         await expect(web.page.get_by_text("Reconnecting")).to_be_visible()
