@@ -118,6 +118,22 @@ async def test_a_dialog_that_nobody_answers_is_dismissed(
     assert await evaluate(driving, "document.title") == "false"
 
 
+async def test_a_page_that_asks_to_be_kept_is_left_all_the_same(driving: Driving, site: Site) -> None:
+    keep = "<script>onbeforeunload = e => { e.preventDefault(); return 'x' }</script><button>Touch</button>"
+    await driving.goto(site.page("/keep", keep))
+    await driving.click("Touch")
+    assert (await driving.goto(site.page("/next", "Next", title="Next"))).tab.title == "Next"
+    assert not any(event.HasField("dialog") for event in driving.events)
+
+
+async def test_a_new_tab_whose_page_asks_something_stays(driving: Driving, site: Site) -> None:
+    url = site.page("/asks", "<script>document.title = String(confirm('Stay?'))</script>")
+    assert (await driving.run(open_tab=pb.OpenTab(url=url))).tab.tab_id == "t2"
+    assert (await driving.event("dialog")).tab_id == "t2"
+    await driving.run("t2", answer_dialog=pb.AnswerDialog(accept=True))
+    assert "true" in str(await evaluate(driving, "document.title"))
+
+
 async def test_a_page_opens_tabs_up_to_the_limit(driving: Driving, site: Site) -> None:
     site.page("/child", "<h1>Child</h1>", title="Child")
     opener = "".join(f"window.open('/child', '', '{features}');" for features in ("", "noopener", "", ""))
@@ -186,8 +202,21 @@ async def test_a_crashed_tab_is_told_and_the_others_live_on(driving: Driving, se
         assert (await fails(each)).reason_name == "BROWSER_CRASHED"
     assert (await driving.event("crash")).tab_id == "t1"
     assert (await driving.snapshot("t2")).text
+    for tab in ("t1", "t2"):
+        await driving.run(tab, close_tab=pb.CloseTab())
     assert (await driving.run(open_tab=pb.OpenTab(url=url))).tab.title == "Alive"
-    await driving.run("t1", close_tab=pb.CloseTab())
+
+
+async def test_a_lease_whose_only_tab_crashed_goes_on_in_a_new_one(
+    driving: Driving, server: Server[Any], site: Site
+) -> None:
+    await driving.goto(site.page("/only", "<h1>Only</h1>"))
+    await crash_tab(server, driving.lease.lease_id)
+    assert (await fails(driving.snapshot())).reason_name == "BROWSER_CRASHED"
+    await driving.run(close_tab=pb.CloseTab())
+    assert not (await driving.run(list_tabs=pb.ListTabs())).tabs.tabs
+    assert (await fails(driving.snapshot())).reason_name == "TAB_NOT_FOUND"
+    assert (await driving.run(open_tab=pb.OpenTab(url=site.url + "/only"))).tab.tab_id == "t2"
 
 
 LOCAL = (

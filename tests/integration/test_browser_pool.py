@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-RECYCLE_LEASES = 25
+RECYCLE_LEASES = 12
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -110,8 +110,8 @@ async def test_waves_of_leases_leave_nothing_behind(
     await browser.pool_when(lambda pool: pool.warm == 2 and pool.leased == 0)
     first = processes(service)
     tasks = len(asyncio.all_tasks())
-    for _wave in range(4):
-        await asyncio.gather(*(job(number) for number in range(8)))
+    for _wave in range(3):
+        await asyncio.gather(*(job(number) for number in range(6)))
     await browser.pool_when(lambda pool: pool.warm == 2 and pool.leased == 0 and pool.queued == 0)
 
     await eventually(lambda: len(processes(service)) == 1 and processes(service)[0].isolates == 2)

@@ -39,9 +39,10 @@ class Fleet:
         self._scratch: Scratch | None = None
         self._processes: list[BrowserProcess] = []
         self._starting = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._lost: Callable[[BrowserProcess], None] = lambda _process: None
-        self._ready: Callable[[], None] = lambda: None
+        self._adding: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._lost: list[Callable[[BrowserProcess], None]] = []
+        self._ready: list[Callable[[], None]] = []
         self._closing = False
         self.crashes = 0
         """Browsers that ended by themselves and were replaced."""
@@ -52,11 +53,11 @@ class Fleet:
 
     def on_lost(self, callback: Callable[[BrowserProcess], None]) -> None:
         """Call back when a process has ended by itself."""
-        self._lost = callback
+        self._lost.append(callback)
 
     def on_ready(self, callback: Callable[[], None]) -> None:
         """Call back when a process stands ready."""
-        self._ready = callback
+        self._ready.append(callback)
 
     @property
     def is_healthy(self) -> bool:
@@ -82,10 +83,10 @@ class Fleet:
     async def stop(self) -> None:
         """End every browser."""
         self._closing = True
-        for task in self._tasks:
+        for task in self._adding:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(process.stop() for process in self._processes))
+        await asyncio.gather(*self._adding, return_exceptions=True)
+        await asyncio.gather(*self._stopping, *(process.stop() for process in self._processes))
         self._processes.clear()
         await self._clear_scratch()
 
@@ -104,7 +105,7 @@ class Fleet:
             self._fill()
         if process.draining and not process.isolates and process in self._processes:
             self._processes.remove(process)
-            self._spawn(process.stop())
+            _spawn(process.stop(), self._stopping)
 
     def distrust(self, process: BrowserProcess) -> None:
         """Replace a process that no longer does as it is told; its leases may end in peace."""
@@ -116,7 +117,7 @@ class Fleet:
         fit = sum(not process.draining for process in self._processes)
         while not self._closing and fit + self._starting < self._size:
             self._starting += 1
-            self._spawn(self._add())
+            _spawn(self._add(), self._adding)
 
     async def _add(self) -> None:
         attempt = 0
@@ -159,21 +160,23 @@ class Fleet:
     def _enlist(self, process: BrowserProcess) -> None:
         self._processes.append(process)
         process.on_gone(self._gone)
-        self._ready()
+        for ready in self._ready:
+            ready()
 
     def _gone(self, process: BrowserProcess) -> None:
         self.crashes += 1
         if process in self._processes:
             self._processes.remove(process)
-        self._lost(process)
+        for lost in self._lost:
+            lost(process)
         self._fill()
-        if not self._closing:
-            self._spawn(process.stop())
+        _spawn(process.stop(), self._stopping)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work, context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+def _spawn(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.create_task(work, context=Context())
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _plan(settings: BrowserSettings) -> LaunchPlan:

@@ -66,6 +66,18 @@ class Isolate:
             raise
         return cls(process, context, tabs, events)
 
+    @property
+    def is_sound(self) -> bool:
+        """Its browser lives, and its tab too."""
+        return not self.process.is_gone and not self.tabs.current.crashed
+
+    async def set_viewport(self, viewport: ViewportSize) -> None:
+        """Give its tab, and those that will be opened, another size than it was made with."""
+        self.events.viewport = viewport
+        page = self.tabs.current.page
+        assert page is not None
+        await page.set_viewport_size(viewport)
+
     async def set_storage_state(self, state: dict[str, Any], path: str) -> None:
         """Put cookies and storage into the context. Raises INVALID_FIELDS for `path` when the browser does not take them."""
         try:

@@ -62,3 +62,5 @@ class Action:
     """Waits until the commands before it on its tab have ended."""
     ends_at_dialog: bool = False
     """Has done its part when the page opens a dialog, which would otherwise hold it up until somebody answers."""
+    mends: bool = False
+    """Makes sense on a tab that has crashed."""

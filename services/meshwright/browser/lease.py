@@ -31,6 +31,9 @@ MAX_PENDING = 256
 """Commands of a lease that wait or run, at most."""
 
 
+TABLESS = frozenset({"list_tabs", "get_storage_state"})
+
+
 class Lease:
     """Runs commands on an isolate until it ends. Commands on one tab run in the order in which they were submitted."""
 
@@ -74,9 +77,7 @@ class Lease:
         """Late changes to what was made ahead of time."""
         settings, terms = self.settings, self.terms
         if (terms.width, terms.height) != (settings.browser_width, settings.browser_height):
-            page = self.tabs.current.page
-            assert page is not None
-            await page.set_viewport_size({"width": terms.width, "height": terms.height})
+            await self.isolate.set_viewport({"width": terms.width, "height": terms.height})
         if terms.storage_state is not None:
             await self.isolate.set_storage_state(terms.storage_state, terms.storage_state_path)
 
@@ -121,12 +122,20 @@ class Lease:
         if kind is None:
             raise MeshError.invalid_fields([("run.action", "must be set")])
         seconds = command.timeout.seconds + command.timeout.nanos / 1e9 or COMMAND_SECONDS
-        tab = self.tabs.open_next() if kind == "open_tab" else self.tabs.find(command.tab_id)
-        task = asyncio.create_task(self._run(ACTIONS[kind], tab, seconds, getattr(command, kind)))
+        action = ACTIONS[kind]
+        tab = self._tab(kind, command.tab_id)
+        task = asyncio.create_task(self._run(action, tab, seconds, getattr(command, kind)))
         self._pending.add(task)
         task.add_done_callback(self._command_ended)
         self._used = time.monotonic()
         return task
+
+    def _tab(self, kind: str, tab_id: str) -> Tab:
+        if kind == "open_tab":
+            return self.tabs.open_next()
+        if kind in TABLESS:
+            return self.tabs.current_or_none()
+        return self.tabs.find(tab_id)
 
     def on_end(self, callback: Callable[[], None]) -> None:
         """Call back when the lease ends, for whatever cause."""

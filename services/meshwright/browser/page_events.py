@@ -16,7 +16,16 @@ from meshwright.v1 import browser_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Download, Frame, Page, WebError
+    from playwright.async_api import (
+        BrowserContext,
+        ConsoleMessage,
+        Dialog,
+        Download,
+        Frame,
+        Page,
+        ViewportSize,
+        WebError,
+    )
 
     from meshwright.browser.tab import Tab
     from meshwright.browser.tabs import Tabs
@@ -39,6 +48,8 @@ class PageEvents:
         self._listeners: list[Callable[[browser_pb2.PageEvent], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._downloads = 0
+        self.viewport: ViewportSize | None = None
+        """The size of tabs, where it is not the context's own."""
         self._detached = False
 
     def subscribe(self, listener: Callable[[browser_pb2.PageEvent], None]) -> None:
@@ -62,6 +73,12 @@ class PageEvents:
         page.on("download", partial(self._download, tab))
         page.on("crash", lambda _page: self._crash(tab))
         page.on("close", lambda _page: self._close(tab))
+
+    async def fit(self, page: Page) -> None:
+        """Give a new page the size that the lease asked for."""
+        if self.viewport is not None:
+            with suppress(PlaywrightError):
+                await page.set_viewport_size(self.viewport)
 
     def detach(self) -> None:
         """Tell nobody any more."""
@@ -97,6 +114,9 @@ class PageEvents:
         if tab is None or self._detached:
             self._spawn(_dismiss(dialog))
             return
+        if dialog.type == "beforeunload" and tab.leaving:
+            self._spawn(_accept(dialog))
+            return
         tab.show_dialog(dialog)
         shown = browser_pb2.Dialog(
             type=dialog.type,
@@ -118,10 +138,11 @@ class PageEvents:
             return
         tab = self._tabs.add(behind=True)
         self.attach_page(tab, page)
+        self._spawn(self.fit(page))
         self._emit(tab, browser_pb2.PageEvent(popup=browser_pb2.Popup(tab=tab.describe_roughly())))
 
     def _navigated(self, tab: Tab, frame: Frame) -> None:
-        if frame.parent_frame is None:
+        if frame.parent_frame is None and not tab.gone.is_set():
             moved = browser_pb2.Navigated(tab=tab.describe_roughly())
             self._emit(tab, browser_pb2.PageEvent(navigated=moved))
 
@@ -164,6 +185,11 @@ async def _dispose(page: Page) -> None:
     with suppress(PlaywrightError, TimeoutError):
         async with asyncio.timeout(DISPOSE_SECONDS):
             await page.close()
+
+
+async def _accept(dialog: Dialog) -> None:
+    with suppress(PlaywrightError):
+        await dialog.accept()
 
 
 async def _dismiss(dialog: Dialog) -> None:

@@ -46,8 +46,7 @@ async def _attempt(action: Action, job: Job, message: Any) -> BrowserResult | No
         if not action.in_turn:
             return await action.handler(job, message)
         await tab.dialog_gone.wait()
-        if tab.page is not None and not tab.is_open:
-            raise failures.tab_not_found(tab.tab_id)
+        _check(action, job)
         if action.ends_at_dialog:
             return await _until_dialog(action, job, message)
         return await action.handler(job, message)
@@ -56,6 +55,14 @@ async def _attempt(action: Action, job: Job, message: Any) -> BrowserResult | No
     except PlaywrightError as error:
         await _diagnose(job, error)
         raise
+
+
+def _check(action: Action, job: Job) -> None:
+    """Refuse a command whose tab ended while it waited for its turn."""
+    if job.tab.crashed and not action.mends:
+        raise failures.browser_crashed(job.lease.lease_id)
+    if job.tab.gone.is_set() and not job.tab.crashed:
+        raise failures.tab_not_found(job.tab.tab_id)
 
 
 async def _until_dialog(action: Action, job: Job, message: Any) -> BrowserResult | None:

@@ -160,9 +160,14 @@ class Pool:
         return Grant(isolate, warm, waited)
 
     def _pop(self) -> Isolate | None:
-        if len(self._leased) >= self._settings.browser_capacity or not self._warm:
+        if len(self._leased) >= self._settings.browser_capacity:
             return None
-        return self._warm.popleft()
+        while self._warm:
+            isolate = self._warm.popleft()
+            if isolate.is_sound:
+                return isolate
+            self._discard(isolate)
+        return None
 
     def _serve(self) -> None:
         """Hand what stands ready to those who wait."""

@@ -137,6 +137,11 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
         return await Lease.begin(self._pool, self._settings, Terms.of(first.start, self._settings, path="start"))
 
 
+def _report_loss(fleet: Fleet, readiness: Readiness) -> None:
+    if not fleet.is_healthy:
+        readiness.set_waiting("the browser to start again")
+
+
 def _not_built(method: str) -> MeshError:
     return not_implemented(f"/{NAME}/{method}")
 
@@ -146,11 +151,12 @@ def browser_service(settings: BrowserSettings) -> Service[BrowserServicer]:
 
     @asynccontextmanager
     async def opened(readiness: Readiness) -> AsyncIterator[BrowserServicer]:
-        readiness.set_waiting("starting the browser")
-        pool = Pool(settings, Fleet(settings))
+        fleet = Fleet(settings)
+        pool = Pool(settings, fleet)
+        fleet.on_ready(readiness.set_ready)
+        fleet.on_lost(lambda _process: _report_loss(fleet, readiness))
         try:
             await pool.start()
-            readiness.set_ready()
             servicer = BrowserServicer(pool, settings)
             yield servicer
             servicer.end_held_leases()

@@ -28,6 +28,8 @@ class Tab:
         self.crashed = False
         self.gone = asyncio.Event()
         """Set once the page is closed or has crashed."""
+        self.leaving = False
+        """A command takes it elsewhere, so a page that asks whether to stay is not asked back."""
         self.dialog: Dialog | None = None
         """The dialog that the page has open."""
         self.dialog_opened = asyncio.Event()

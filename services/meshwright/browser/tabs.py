@@ -54,6 +54,10 @@ class Tabs:
         self._used.append(tab)
         return tab
 
+    def current_or_none(self) -> Tab:
+        """The current tab, or one that is not there, for what concerns no tab."""
+        return self._used[-1] if self._used else Tab("")
+
     def of(self, page: Page) -> Tab | None:
         """The tab that shows the page."""
         return next((tab for tab in self._tabs.values() if tab.page == page), None)

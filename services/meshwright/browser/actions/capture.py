@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from meshwright.browser.job import Job
 
 MAX_BYTES = 8 * 1024 * 1024
-MAX_HEIGHT = 16_384
+MAX_SIDE = 16_384
 DEFAULT_QUALITY = 70
-# A page that has not painted yet has no picture; it has one a frame later.
+# A page that has not painted yet, or is about to be replaced, has no picture; it has one a frame later.
 PAINT_SECONDS = 0.016
 
 
@@ -53,7 +53,7 @@ async def _capture(job: Job, options: dict[str, Any]) -> bytes:
         try:
             taken = await cdp.send("Page.captureScreenshot", {"optimizeForSpeed": True, **options})
         except PlaywrightError as error:
-            if "Unable to capture screenshot" not in error.message:
+            if "(Page.captureScreenshot)" not in error.message:
                 raise
             await asyncio.sleep(PAINT_SECONDS)
         else:
@@ -62,22 +62,22 @@ async def _capture(job: Job, options: dict[str, Any]) -> bytes:
 
 async def _page_clip(job: Job) -> dict[str, float]:
     size = (await (await job.tab.cdp()).send("Page.getLayoutMetrics"))["cssContentSize"]
-    return _clip(0, 0, size["width"], min(size["height"], MAX_HEIGHT))
+    return _clip(0, 0, size["width"], size["height"])
 
 
 async def _element_clip(job: Job, element: browser_pb2.Element) -> dict[str, float]:
     locator = await find(job, element)
     await act(job, element.ref, locator.scroll_into_view_if_needed(timeout=job.patience()))
-    box = await locator.bounding_box(timeout=job.patience())
+    box = await act(job, element.ref, locator.bounding_box(timeout=job.patience()))
     if box is None or not box["width"] or not box["height"]:
         raise failures.not_actionable(element.ref, "HIDDEN")
     viewport = (await (await job.tab.cdp()).send("Page.getLayoutMetrics"))["cssVisualViewport"]
     left, top = box["x"] + viewport["pageX"], box["y"] + viewport["pageY"]
-    return _clip(left, top, box["width"], min(box["height"], MAX_HEIGHT))
+    return _clip(left, top, box["width"], box["height"])
 
 
 def _clip(x: float, y: float, width: float, height: float) -> dict[str, float]:
-    return {"x": x, "y": y, "width": width, "height": height, "scale": 1}
+    return {"x": x, "y": y, "width": min(width, MAX_SIDE), "height": min(height, MAX_SIDE), "scale": 1}
 
 
 def _captured(capture: PageCapture) -> BrowserResult:

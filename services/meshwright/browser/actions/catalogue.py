@@ -21,7 +21,7 @@ ACTIONS: Mapping[str, Action] = {
     "wait": Action(waiting.wait),
     "history": Action(navigation.history, ends_at_dialog=True),
     "open_tab": Action(navigation.open_tab, ends_at_dialog=True),
-    "close_tab": Action(navigation.close_tab),
+    "close_tab": Action(navigation.close_tab, mends=True),
     "list_tabs": Action(navigation.list_tabs, in_turn=False),
     "screenshot": Action(capture.screenshot),
     "print_pdf": Action(capture.print_pdf),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
@@ -43,6 +43,8 @@ CAUSES = (
     ("cannot be filled", "NOT_EDITABLE"),
     ("Element is not a <select>", "NOT_A_LIST"),
 )
+VANISHED = ("does not match any element", "Frame was detached", "aria-ref selector", "context was destroyed")
+# The page took the action and has not answered since.
 PERFORMED = ("performing ", "click action done")
 
 
@@ -60,7 +62,7 @@ async def resolve(job: Job, ref: str, snapshot_id: str = "") -> Locator:
     try:
         found = await locator.count()
     except PlaywrightError as error:
-        if "aria-ref" in error.message:
+        if any(sign in error.message for sign in VANISHED):
             raise stale from None
         raise
     if not found:
@@ -140,7 +142,19 @@ async def scroll(job: Job, request: browser_pb2.Scroll) -> None:
         locator = await find(job, request.element)
         await act(job, request.element.ref, locator.scroll_into_view_if_needed(timeout=job.patience()))
     else:
-        await job.page.evaluate(SCROLL_PAGE, [request.delta_x, request.delta_y])
+        await _scroll_page(job, request)
+
+
+async def _scroll_page(job: Job, request: browser_pb2.Scroll) -> None:
+    while True:
+        try:
+            await job.page.evaluate(SCROLL_PAGE, [request.delta_x, request.delta_y])
+        except PlaywrightError as error:
+            # The page is on its way elsewhere; the next one scrolls.
+            if "context was destroyed" not in error.message:
+                raise
+        else:
+            return
 
 
 # The document itself, or on pages that scroll in a box of their own, the innermost box in the middle of the viewport.
@@ -162,16 +176,19 @@ SCROLL_PAGE = """([x, y]) => {
 }"""
 
 
-async def act(job: Job, ref: str, action: Awaitable[object]) -> None:
+T = TypeVar("T")
+
+
+async def act(job: Job, ref: str, action: Awaitable[T]) -> T:
     """Await the action. Raises ELEMENT_NOT_ACTIONABLE, or STALE_REF when the element has left the page meanwhile."""
     try:
-        await action
+        return await action
     except PlaywrightError as error:
+        if any(sign in error.message for sign in VANISHED):
+            raise failures.stale_ref(ref, job.tab.snapshot_id) from None
         late = isinstance(error, PlaywrightTimeoutError)
         cause = next((ours for theirs, ours in CAUSES if theirs in error.message), "")
-        if late and any(sign in error.message for sign in PERFORMED) and not cause:
-            raise
-        if not cause and not late:
+        if not cause and (not late or any(sign in error.message for sign in PERFORMED)):
             raise
         with suppress(PlaywrightError):
             if not await job.page.get_by_ref(ref).count():

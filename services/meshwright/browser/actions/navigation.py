@@ -41,7 +41,7 @@ async def history(job: Job, request: browser_pb2.History) -> BrowserResult:
     """Go back or forward, or reload."""
     page = job.page
     if request.move == browser_pb2.HISTORY_MOVE_RELOAD:
-        return await _arrive(page.url, page.reload(wait_until="domcontentloaded", timeout=0))
+        return await _arrive(job, page.url, page.reload(wait_until="domcontentloaded", timeout=0))
     step = -1 if request.move == browser_pb2.HISTORY_MOVE_BACK else 1
     past = await (await job.tab.cdp()).send("Page.getNavigationHistory")
     entries, target = past["entries"], past["currentIndex"] + step
@@ -49,7 +49,7 @@ async def history(job: Job, request: browser_pb2.History) -> BrowserResult:
     if not 0 <= target < len(entries) or (target == 0 and entries[0]["url"] == BLANK):
         raise failures.navigation_failed(page.url, "NO_HISTORY")
     move = page.go_back if step < 0 else page.go_forward
-    return await _arrive(entries[target]["url"], move(wait_until="domcontentloaded", timeout=0))
+    return await _arrive(job, entries[target]["url"], move(wait_until="domcontentloaded", timeout=0))
 
 
 async def open_tab(job: Job, request: browser_pb2.OpenTab) -> BrowserResult | None:
@@ -60,26 +60,27 @@ async def open_tab(job: Job, request: browser_pb2.OpenTab) -> BrowserResult | No
             checked(request.url)
         page = await lease.isolate.context.new_page()
         lease.events.attach_page(tab, page)
-        if (lease.terms.width, lease.terms.height) != (job.settings.browser_width, job.settings.browser_height):
-            await page.set_viewport_size({"width": lease.terms.width, "height": lease.terms.height})
+        await lease.events.fit(page)
         return await _go(job, request.url, request.wait_until) if request.url else None
     except BaseException:
-        lease.tabs.remove(tab)
-        tab.gone.set()
-        if tab.page is not None:
-            lease.events.dispose(tab.page)
+        if tab.dialog is None:
+            _forget(job)
         raise
 
 
 async def close_tab(job: Job, _request: browser_pb2.CloseTab) -> None:
     """Close the tab; the last one stays, blank."""
-    tabs = job.lease.tabs
-    if len(tabs) == 1 and not job.tab.crashed:
-        await job.page.goto(BLANK, timeout=0)
-        return
-    tabs.remove(job.tab)
+    if len(job.lease.tabs) == 1 and not job.tab.crashed:
+        await _arrive(job, BLANK, job.page.goto(BLANK, timeout=0))
+    else:
+        _forget(job)
+
+
+def _forget(job: Job) -> None:
+    job.lease.tabs.remove(job.tab)
     job.tab.gone.set()
-    job.lease.events.dispose(job.page)
+    if job.tab.page is not None:
+        job.lease.events.dispose(job.tab.page)
 
 
 async def list_tabs(job: Job, _request: browser_pb2.ListTabs) -> BrowserResult:
@@ -90,10 +91,11 @@ async def list_tabs(job: Job, _request: browser_pb2.ListTabs) -> BrowserResult:
 
 async def _go(job: Job, url: str, wait_until: browser_pb2.LoadState.ValueType) -> BrowserResult:
     checked(url)
-    return await _arrive(url, job.page.goto(url, wait_until=WAIT_UNTIL[wait_until], timeout=0))
+    return await _arrive(job, url, job.page.goto(url, wait_until=WAIT_UNTIL[wait_until], timeout=0))
 
 
-async def _arrive(url: str, going: Awaitable[Response | None]) -> BrowserResult:
+async def _arrive(job: Job, url: str, going: Awaitable[Response | None]) -> BrowserResult:
+    job.tab.leaving = True
     try:
         response = await going
     except PlaywrightError as error:
@@ -102,6 +104,8 @@ async def _arrive(url: str, going: Awaitable[Response | None]) -> BrowserResult:
         if failure := _failure(url, error):
             raise failure from None
         raise
+    finally:
+        job.tab.leaving = False
     return BrowserResult(navigation=Navigation(http_status=response.status if response else 0))
 
 

@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Value
 from playwright.async_api import Error as PlaywrightError
 
 from meshwright.browser import failures
-from meshwright.browser.actions.elements import resolve
+from meshwright.browser.actions.elements import act, resolve
 from meshwright.browser.snapshot_text import fit
 from meshwright.v1.browser_pb2 import BrowserResult, PageSnapshot
 
@@ -23,8 +23,11 @@ DEFAULT_SNAPSHOT_BYTES = 24_576
 
 async def snapshot(job: Job, request: browser_pb2.Snapshot) -> BrowserResult:
     """Read the page, or the part of it under a ref, as ARIA text with refs."""
-    part = await resolve(job, request.ref) if request.ref else job.page
-    text = await part.aria_snapshot(mode="ai", boxes=True, timeout=0)
+    if request.ref:
+        part = await resolve(job, request.ref)
+        text = await act(job, request.ref, part.aria_snapshot(mode="ai", boxes=True, timeout=0))
+    else:
+        text = await job.page.aria_snapshot(mode="ai", boxes=True, timeout=0)
     terms = job.lease.terms
     fitted = fit(text, request.max_bytes or DEFAULT_SNAPSHOT_BYTES, terms.width, terms.height)
     return BrowserResult(
