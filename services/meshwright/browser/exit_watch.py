@@ -23,16 +23,15 @@ class ExitWatch:
         self._fd: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._process: psutil.Process | None = None
-        if hasattr(os, "pidfd_open"):
-            try:
+        try:
+            if hasattr(os, "pidfd_open"):
                 self._fd = os.pidfd_open(pid)
-            except ProcessLookupError:
-                self._timer = self._loop.call_later(0, self._done)
-                return
-            self._loop.add_reader(self._fd, self._done)
-        else:
-            self._process = psutil.Process(pid)
-            self._poll()
+                self._loop.add_reader(self._fd, self._done)
+            else:
+                self._process = psutil.Process(pid)
+                self._poll()
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            self._timer = self._loop.call_later(0, self._done)
 
     def close(self) -> None:
         """Stop watching."""

@@ -62,16 +62,16 @@ class Terms:
             height=spec.viewport.height or settings.browser_height,
             storage_state=state,
             storage_state_path=f"{path}.storage_state",
-            wait=_seconds(spec.wait, WAIT_SECONDS) if spec.HasField("wait") else WAIT_SECONDS,
-            idle_timeout=_seconds(limits.idle_timeout, IDLE_SECONDS),
-            max_duration=_seconds(limits.max_duration, MAX_SECONDS),
+            wait=_seconds(spec.wait) if spec.HasField("wait") else WAIT_SECONDS,
+            idle_timeout=_seconds(limits.idle_timeout) or IDLE_SECONDS,
+            max_duration=_seconds(limits.max_duration) or MAX_SECONDS,
             max_tabs=limits.max_tabs or MAX_TABS,
             session_id=spec.session_id,
         )
 
 
-def _seconds(duration: Duration, default: float) -> float:
-    return duration.seconds + duration.nanos / 1e9 or default
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
 
 
 def _storage_state(data: bytes) -> dict[str, Any] | None:
