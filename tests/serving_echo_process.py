@@ -6,12 +6,11 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tests.serving_echo import SERVICE, Echo, register
-
 from meshwright.serving.process import run
 from meshwright.serving.server import Service
 from meshwright.serving.settings import ServerSettings
 from meshwright.serving.startup import StartupError
+from tests.serving_echo import SERVICE, Echo, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.site_server import SHIPPED_DEMO
 
 from meshwright.site.shop.cart import MAX_QUANTITY, Cart, empty_cart, set_quantity
 from meshwright.site.shop.catalogue import load_catalogue
+from tests.support.site_server import SHIPPED_DEMO
 
 CATALOGUE = load_catalogue(SHIPPED_DEMO)
 

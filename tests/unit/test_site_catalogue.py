@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.support.site_server import SHIPPED_DEMO
 
 from meshwright.site.shop.account import past_orders
 from meshwright.site.shop.catalogue import load_catalogue
 from meshwright.site.shop.reviews import load_reviews
+from tests.support.site_server import SHIPPED_DEMO
 
 CATALOGUE = load_catalogue(SHIPPED_DEMO)
 
