@@ -128,6 +128,20 @@ describe("a run", () => {
     await waitFor(() => expect(screen.getAllByRole("article")).toHaveLength(2));
   });
 
+  test.each([
+    ["Approve", "Approved", "It is written."],
+    ["Deny", "Denied", "Then I leave it as it is."],
+  ])("that asks a person goes on after %s", async (button, settled, answer) => {
+    openPage();
+    await send("Ask me first");
+    const question = await within(await runOf("Ask me first")).findByRole("region", { name: "Approval: file.write" });
+    expect(question).toHaveTextContent("notes.txt");
+    await user.click(within(question).getByRole("button", { name: button }));
+    expect(await answerOf("Ask me first")).toHaveTextContent(answer);
+    expect(question).toHaveTextContent(settled);
+    expect(within(question).queryByRole("button")).toBeNull();
+  });
+
   test("is stopped, and what waits behind it goes on", async () => {
     mesh.pace = 1;
     openPage();

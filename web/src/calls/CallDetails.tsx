@@ -1,8 +1,7 @@
-import type { JsonObject } from "@bufbuild/protobuf";
-import { Fragment } from "react";
 import { ProblemNote } from "../problems/ProblemNote";
 import { problemOfStatus } from "../problems/problem";
 import type { Call } from "../session/state";
+import { Arguments } from "./Arguments";
 import styles from "./CallDetails.module.css";
 
 /** Everything about a call: its arguments, what it put out, its result, its error. */
@@ -13,33 +12,18 @@ export function CallDetails({ call }: { call: Call }) {
   return (
     <div className={styles.details}>
       {call.attempt > 1 && <p className={styles.hint}>Attempt {call.attempt}, after its worker was lost.</p>}
-      <Arguments values={call.arguments} />
+      {Object.keys(call.arguments).length > 0 && (
+        <section aria-label="Arguments">
+          <h3 className={styles.title}>Arguments</h3>
+          <Arguments values={call.arguments} />
+        </section>
+      )}
       {progress?.output && <Part title="Output" text={progress.output} />}
       {text && <Part title={origin ? `Result, from ${origin}` : "Result"} text={text} />}
       {end?.result?.truncated && <p className={styles.hint}>The result was longer; this is its beginning.</p>}
       {end?.error && <ProblemNote problem={problemOfStatus(end.error)} />}
       {end && !text && !end.error && <p className={styles.hint}>It gave no text.</p>}
     </div>
-  );
-}
-
-function Arguments({ values }: { values: JsonObject }) {
-  const entries = Object.entries(values);
-  if (entries.length === 0) {
-    return null;
-  }
-  return (
-    <section aria-label="Arguments">
-      <h3 className={styles.title}>Arguments</h3>
-      <dl className={styles.arguments}>
-        {entries.map(([name, value]) => (
-          <Fragment key={name}>
-            <dt>{name}</dt>
-            <dd>{typeof value === "string" ? value : JSON.stringify(value, null, 2)}</dd>
-          </Fragment>
-        ))}
-      </dl>
-    </section>
   );
 }
 

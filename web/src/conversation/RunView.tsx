@@ -2,8 +2,10 @@ import clsx from "clsx";
 import { memo } from "react";
 import { Artifacts } from "../artifacts/Artifacts";
 import { StepView } from "../calls/StepView";
+import { ApprovalState } from "../gen/meshwright/v1/event_pb";
 import type { Entry, Run } from "../session/state";
 import { NoteView } from "./NoteView";
+import { QuestionView } from "./QuestionView";
 import { RunEnd } from "./RunEnd";
 import styles from "./RunView.module.css";
 import { SaidView } from "./SaidView";
@@ -48,6 +50,8 @@ function EntryView({ entry, working, isAnswer }: { entry: Entry; working: boolea
       return <SaidView said={entry} isAnswer={isAnswer} />;
     case "step":
       return <StepView step={entry} working={working} />;
+    case "question":
+      return <QuestionView question={entry} />;
     case "note":
       return <NoteView note={entry} />;
     case "files":
@@ -57,8 +61,8 @@ function EntryView({ entry, working, isAnswer }: { entry: Entry; working: boolea
 
 /** What the agent said last is its answer, unless it went on to call tools. */
 function answerIndex(entries: readonly Entry[]): number {
-  const at = entries.findLastIndex((entry) => entry.kind === "said" && entry.by === "agent");
-  return entries.slice(at).some((entry) => entry.kind === "step") ? -1 : at;
+  const at = entries.findLastIndex((entry) => entry.kind === "said" && entry.by === "agent" && entry.text !== "");
+  return entries.slice(at + 1).some((entry) => entry.kind === "step" || entry.kind === "question") ? -1 : at;
 }
 
 function knotClass(run: Run, entry: Entry, isAnswer: boolean): string {
@@ -72,7 +76,16 @@ function isShown(entry: Entry): boolean {
   return entry.kind !== "said" || entry.text !== "" || entry.reasoning !== "";
 }
 
-/** Whether an entry is not complete: it still grows, or its calls still run. */
+/** Whether an entry is not complete: it still grows, its calls still run, or it waits for a person. */
 function isOpen(entry: Entry): boolean {
-  return (entry.kind === "said" && !entry.done) || (entry.kind === "step" && entry.calls.some((call) => !call.end));
+  switch (entry.kind) {
+    case "said":
+      return !entry.done;
+    case "step":
+      return entry.calls.some((call) => !call.end);
+    case "question":
+      return entry.state === ApprovalState.PENDING;
+    default:
+      return false;
+  }
 }

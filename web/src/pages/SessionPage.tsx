@@ -23,6 +23,8 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
   const { mesh, agent, sessions } = useMesh();
   const [store, view] = useSessionStore(mesh, sessionId);
   const [tools] = useState<SessionTools>(() => ({
+    sessionId,
+    mesh,
     clock: store.clock,
     contents: new ArtifactContents(mesh, sessionId),
   }));

@@ -1,9 +1,12 @@
 import { createContext, useContext } from "react";
 import type { ArtifactContents } from "../artifacts/contents";
+import type { MeshClient } from "../mesh/client";
 import type { MeshClock } from "./clock";
 
 /** What everything inside a session's page needs of it. */
 export interface SessionTools {
+  readonly sessionId: string;
+  readonly mesh: MeshClient;
   readonly clock: MeshClock;
   readonly contents: ArtifactContents;
 }

@@ -2,6 +2,7 @@ import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Event, RunFinished } from "../gen/meshwright/v1/event_pb";
 import { RunOutcome } from "../gen/meshwright/v1/run_pb";
 import { addArtifact, finishCall, progressCall, startCall } from "./calls";
+import { askPerson, settleQuestion } from "./questions";
 import { addDelta, addMessage, closeMessages } from "./said";
 import type { Run } from "./state";
 
@@ -52,6 +53,10 @@ export function applyToRun(run: Run, event: Event): Run {
       return kind.value.progress ? progressCall(run, kind.value.callId, kind.value.progress) : run;
     case "toolCallFinished":
       return finishCall(run, kind.value, at);
+    case "approvalRequested":
+      return kind.value.approval ? askPerson(run, kind.value.approval) : run;
+    case "approvalResolved":
+      return settleQuestion(run, kind.value.approvalId, kind.value.state);
     case "artifactAdded":
       return kind.value.artifact ? addArtifact(run, kind.value.callId, kind.value.artifact) : run;
     case "notice": {

@@ -1,7 +1,7 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { Status } from "../gen/google/rpc/status_pb";
 import type { Artifact } from "../gen/meshwright/v1/artifact_pb";
-import type { Message, NoticeLevel } from "../gen/meshwright/v1/event_pb";
+import type { Approval, ApprovalState, Message, NoticeLevel } from "../gen/meshwright/v1/event_pb";
 import type { RunOutcome, Usage } from "../gen/meshwright/v1/run_pb";
 import type { ToolOutcome, ToolResult } from "../gen/meshwright/v1/tool_pb";
 
@@ -44,7 +44,7 @@ export interface Run {
 }
 
 /** What a run shows, from top to bottom. */
-export type Entry = Said | Step | Note | Files;
+export type Entry = Said | Step | Question | Note | Files;
 
 /** A message of the agent, or what a person said to a run at work. */
 export interface Said {
@@ -97,6 +97,15 @@ export interface CallEnd {
   readonly error: Status | undefined;
   readonly finishedAt: number;
   readonly durationMs: number;
+}
+
+/** A question to a person: may this call be made? */
+export interface Question {
+  readonly kind: "question";
+  /** The approval's id. */
+  readonly key: string;
+  readonly approval: Approval;
+  readonly state: ApprovalState;
 }
 
 /** Something worth telling, such as a retry. */

@@ -54,6 +54,11 @@ export class ScriptedMesh {
           const run = session.find(runId);
           return run ? { run } : {};
         }),
+      resolveApproval: ({ requestId, sessionId, decision }) =>
+        this.once("resolveApproval", requestId, () => {
+          this.find(sessionId).answer(decision?.answer.case === "approve");
+          return {};
+        }),
       watchSession: (request, { signal }) =>
         this.intercept(request, signal) ?? watch(this.find(request.sessionId), request, signal),
       readArtifact: (request) => this.read(request),

@@ -2,7 +2,7 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../src/gen/google/rpc/status_pb";
 import type { ArtifactSchema } from "../../src/gen/meshwright/v1/artifact_pb";
-import { type NoticeLevel, Role } from "../../src/gen/meshwright/v1/event_pb";
+import { ApprovalState, type NoticeLevel, Role } from "../../src/gen/meshwright/v1/event_pb";
 import { RunOutcome } from "../../src/gen/meshwright/v1/run_pb";
 import { ToolOutcome } from "../../src/gen/meshwright/v1/tool_pb";
 import { type EventKind, type EventLog, resolvers } from "./log";
@@ -29,7 +29,9 @@ export class RunScript {
   private readonly log: EventLog;
   private readonly pace: number;
   private readonly cancelled = resolvers();
+  private readonly answered = resolvers();
   private isCancelled = false;
+  private approved = false;
   private step = 0;
   private calls = 0;
 
@@ -91,6 +93,24 @@ export class RunScript {
     const value = { messageId, role: Role.AGENT, text, reasoning, step: this.step, callIds: ids };
     this.append({ case: "message", value });
     await Promise.all(calls.map((call, index) => this.call(ids[index] ?? "", call)));
+  }
+
+  /** Asks a person, and waits for the answer; true when it was approved. */
+  async ask(approvalId: string, tool: string, args: JsonObject): Promise<boolean> {
+    const call = { callId: `${approvalId}-call`, tool, arguments: args };
+    const approval = { approvalId, runId: this.runId, call, reason: "It changes files.", state: ApprovalState.PENDING };
+    this.append({ case: "approvalRequested", value: { approval } });
+    await Promise.race([this.answered.promise, this.cancelled.promise]);
+    await this.wait(0);
+    const state = this.approved ? ApprovalState.APPROVED : ApprovalState.DENIED;
+    this.append({ case: "approvalResolved", value: { approvalId, state } });
+    return this.approved;
+  }
+
+  /** A person's answer to the question. */
+  answer(approved: boolean): void {
+    this.approved = approved;
+    this.answered.resolve();
   }
 
   notice(level: NoticeLevel, text: string): void {

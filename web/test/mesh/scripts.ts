@@ -110,6 +110,15 @@ const echo: Script = async (run) => {
   return `You said: ${run.task}`;
 };
 
+const asking: Script = async (run) => {
+  const args = { path: "notes.txt", content: "hello" };
+  const answer = (await run.ask(`${run.runId}-a1`, "file.write", args))
+    ? "It is written."
+    : "Then I leave it as it is.";
+  await run.act({ text: answer });
+  return answer;
+};
+
 /** The script for a task. */
 export function scriptFor(task: string): Script {
   if (/^compare/i.test(task)) {
@@ -117,6 +126,9 @@ export function scriptFor(task: string): Script {
   }
   if (/^fail/i.test(task)) {
     return fail;
+  }
+  if (/^ask/i.test(task)) {
+    return asking;
   }
   if (/^long/i.test(task)) {
     return long;

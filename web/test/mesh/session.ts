@@ -55,6 +55,11 @@ export class ScriptedSession {
     return run;
   }
 
+  /** Answers the question of the run at work. */
+  answer(approved: boolean): void {
+    this.active?.script.answer(approved);
+  }
+
   cancel(runId: string): void {
     const work = this.works.find(({ run }) => run.runId === runId);
     work?.script.cancel();
