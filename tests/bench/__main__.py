@@ -23,6 +23,7 @@ from tests.bench import (
     bench_latency,
     bench_lease,
     bench_memory,
+    bench_models,
     bench_start,
     bench_streaming,
     report,
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, ModuleType] = {
     "streaming": bench_streaming,
     "memory": bench_memory,
     "boundary": bench_boundary,
+    "models": bench_models,
 }
 DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 

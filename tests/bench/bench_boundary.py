@@ -32,6 +32,7 @@ MODES = ("bare", "boundary", "boundary+log")
 CALLS = 2_000
 MESSAGES = 20_000
 ROUNDS = 3
+SECONDS = 20
 TEXT = "x" * 200
 
 
@@ -114,11 +115,10 @@ async def measured(mode: str) -> AsyncIterator[Measured]:
 
 async def run(scene: Scene) -> list[Row]:
     """Measure all modes in turn."""
-    rounds = scene.many(ROUNDS, 1)
     samples: dict[tuple[str, str], list[float]] = {}
     async with measured("bare") as bare, measured("boundary") as guarded, measured("boundary+log") as logged:
         servers = dict(zip(MODES, (bare, guarded, logged), strict=True))
-        for _ in range(rounds):
+        for _ in scene.rounds(ROUNDS, SECONDS):
             for mode, server in servers.items():
                 samples.setdefault((mode, "unary call"), []).append(await server.calls())
                 samples.setdefault((mode, "streamed message"), []).append(await server.messages())

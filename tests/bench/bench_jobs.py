@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.bench.browsers import Way
     from tests.bench.scene import Scene
 
-ROUNDS = 3
+ROUNDS = 4
+SECONDS = 50
 ALONE_IN_ROUND = 12
 WORKERS = 8
 JOBS_PER_WORKER = 4
@@ -34,7 +35,7 @@ async def run(scene: Scene) -> list[Row]:
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for way in ways.values():
             await _in_parallel(way, scene.page_url, 1)
-        for _ in range(scene.many(ROUNDS, 1)):
+        for _ in scene.rounds(ROUNDS, SECONDS):
             for name, way in ways.items():
                 await pool.warm(3)
                 alone[name] += await _alone(way, scene.page_url, scene.many(ALONE_IN_ROUND, 4))

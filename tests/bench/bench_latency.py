@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.bench.watching import Door
 
 ROUNDS = 4
+SECONDS = 40
 WARM_UP = Pace(20, 5)
 RELAY = "bare relay, no store"
 DELAY_BUDGETS = {"gRPC, direct": 3.0, "gRPC, through the gateway": 3.0, "gRPC-Web, through the gateway": 5.0}
@@ -48,7 +49,7 @@ async def run(scene: Scene) -> list[Row]:
         for door in doors:
             await watch_run(door, WARM_UP, Seen())
         await watch_relay(relay, WARM_UP, Seen())
-        for _ in range(scene.many(ROUNDS, 1)):
+        for _ in scene.rounds(ROUNDS, SECONDS):
             for name, door in zip(names, doors, strict=True):
                 await _with_short_ones(door, pace, seen[name])
             await watch_relay(relay, pace, seen[RELAY])

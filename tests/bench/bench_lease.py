@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 40
 OURS_IN_ROUND = 3
-WARM_UP = 3
+SECONDS = 30
 
 
 async def run(scene: Scene) -> list[Row]:
@@ -26,17 +26,15 @@ async def run(scene: Scene) -> list[Row]:
     launches: list[float] = []
     async with scene.mesh() as mesh, mesh.through_gateway() as channel, bare_playwright() as (bare, launched):
         pool = ThroughMesh(BrowserServiceStub(channel))
-        for number in range(scene.many(ROUNDS, 5) + WARM_UP):
-            samples = []
+        for way in (pool, bare, launched):
+            await way.lease()
+        for _ in scene.rounds(ROUNDS, SECONDS):
             for _ in range(OURS_IN_ROUND):
                 await pool.warm(1)
-                samples.append(await pool.lease())
+                ours.append(await pool.lease())
             await pool.warm(1)
-            beside = await bare.lease(), await launched.lease()
-            if number >= WARM_UP:
-                ours += samples
-                contexts.append(beside[0])
-                launches.append(beside[1])
+            contexts.append(await bare.lease())
+            launches.append(await launched.lease())
     return [
         Row(
             f"warm browser lease over gRPC, p{percent}",

@@ -15,7 +15,7 @@ from tests.bench.browsers import ThroughMesh
 from tests.bench.figures import MIB, Memory, memory
 from tests.bench.mesh import SERVICES
 from tests.bench.table import Row
-from tests.bench.watching import NativeDoor, Pace, Seen, watch_many, watch_run
+from tests.bench.watching import NativeDoor, Pace, Seen, watch_run
 
 if TYPE_CHECKING:
     from tests.bench.mesh import BenchMesh
@@ -34,7 +34,7 @@ async def run(scene: Scene) -> list[Row]:
         await pool.warm(3)
         idle = _memory(mesh)
         sessions = scene.many(50, 10)
-        await watch_many([watch_run(NativeDoor(stub), Pace(100, 5), Seen()) for _ in range(sessions)])
+        await asyncio.gather(*(watch_run(NativeDoor(stub), Pace(100, 5), Seen()) for _ in range(sessions)))
         for _ in range(scene.many(2, 1)):
             await asyncio.gather(*(pool.job(scene.page_url) for _ in range(JOBS_AT_ONCE)))
         await pool.warm(3)

@@ -1,7 +1,7 @@
 """What a model's token costs before the mesh has done anything with it: CPU of this process for each delta, 50 answers streaming
 200 tokens/s each from a scripted model in a process of its own. Beside the fast lane: lines read with httpx2 and decoded with json, as
 one writes it by hand, and the wide lane (pydantic-ai and Anthropic's client) on the same script. Rounds take turns, the median
-counts. Last, the splitting of events alone, beside httpx-sse's decoder where that is installed."""
+counts."""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.bench.mesh import running_mesh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
 
     from tests.bench.mesh import BenchMesh
@@ -27,6 +29,14 @@ class Scene:
     def mesh(self) -> AbstractAsyncContextManager[BenchMesh]:
         """A mesh of one's own."""
         return running_mesh(self.model_url)
+
+    def rounds(self, usual: int, seconds: float) -> Iterator[int]:
+        """So many rounds, or one in a quick run; fewer once they have taken so many seconds, so that a slow machine ends too."""
+        begun = time.monotonic()
+        for number in range(self.many(usual, 1)):
+            if number and time.monotonic() - begun > seconds:
+                return
+            yield number
 
     def many(self, usual: int, quick: int) -> int:
         """How often to do something."""

@@ -5,7 +5,6 @@ The scripted model stamps each token with the monotonic clock when it writes it;
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from meshwright.v1.agent_service_pb2 import (
     WatchSessionRequest,
     WatchSessionResponse,
 )
+from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import RunSpec
 from tests.support import grpc_web
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import grpc
 
     from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
-    from meshwright.v1.event_pb2 import Event
 
 STAMP = re.compile(r"(\d+) ")
 SERVICE = "/meshwright.v1.AgentService"
@@ -53,9 +52,9 @@ class Pace:
         return f"{1000 / self.every_ms:g} tokens/s each" if self.every_ms else "as fast as it can"
 
     @property
-    def seconds(self) -> float:
-        """How long it takes."""
-        return self.tokens * self.every_ms / 1000
+    def span(self) -> float:
+        """Seconds from the first token to the last."""
+        return (self.tokens - 1) * self.every_ms / 1000
 
 
 @dataclass(slots=True)
@@ -66,12 +65,31 @@ class Seen:
     """From the model's stamp on a token to the client's having its event."""
     first_events: list[float] = field(default_factory=list)
     """From asking for the run to its first event."""
-    seconds: list[float] = field(default_factory=list)
-    """From asking for the run to its last event."""
+    spans: list[float] = field(default_factory=list)
+    """From a client's first token to its last."""
 
-    def take(self, text: str, now: int) -> None:
-        """Count the tokens of a delta that came at `now`, in nanoseconds of the monotonic clock."""
-        self.delays += [(now - int(stamp)) / 1e9 for stamp in STAMP.findall(text)]
+
+class Client:
+    """What one client sees of one run, added to what all of them saw."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        self._begun = time.monotonic_ns()
+        self._first_token = 0
+
+    def first_event(self) -> None:
+        """Something has come."""
+        self._seen.first_events.append((time.monotonic_ns() - self._begun) / 1e9)
+
+    def text(self, text: str) -> None:
+        """Count the tokens of a delta that comes now."""
+        now = time.monotonic_ns()
+        self._seen.delays += [(now - int(stamp)) / 1e9 for stamp in STAMP.findall(text)]
+        self._first_token = self._first_token or now
+
+    def end(self) -> None:
+        """The last token was the last."""
+        self._seen.spans.append((time.monotonic_ns() - self._first_token) / 1e9)
 
 
 class Door(Protocol):
@@ -130,37 +148,28 @@ class WebDoor(NativeDoor):
 async def watch_run(door: Door, pace: Pace, seen: Seen) -> None:
     """Have a new session stream and watch it to the end."""
     session_id = await door.new_session()
-    begun = time.monotonic()
+    client = Client(seen)
     run_id = await door.start(session_id, pace.task)
     first = True
     async for events in door.watch(session_id, run_id):
-        now = time.monotonic_ns()
         if events and first:
-            seen.first_events.append(time.monotonic() - begun)
+            client.first_event()
             first = False
         for event in events:
-            seen.take(event.text_delta.text, now)
-    seen.seconds.append(time.monotonic() - begun)
+            if event.HasField("text_delta"):
+                client.text(event.text_delta.text)
+            assert not event.run_finished.HasField("error"), event
+    client.end()
 
 
 async def watch_relay(channel: grpc.aio.Channel, pace: Pace, seen: Seen) -> None:
     """The same with the bare relay, which knows no sessions."""
-    from meshwright.v1.event_pb2 import Event
-
     stream: Any = channel.unary_stream("/bench.Relay/Stream", None, Event.FromString)
-    begun = time.monotonic()
+    client = Client(seen)
     first = True
     async for event in stream(pace.task.encode()):
-        now = time.monotonic_ns()
         if first:
-            seen.first_events.append(time.monotonic() - begun)
+            client.first_event()
             first = False
-        seen.take(event.text_delta.text, now)
-    seen.seconds.append(time.monotonic() - begun)
-
-
-async def watch_many(watches: Sequence[Any]) -> float:
-    """Run them all at once; how long that took, in seconds."""
-    begun = time.monotonic()
-    await asyncio.gather(*watches)
-    return time.monotonic() - begun
+        client.text(event.text_delta.text)
+    client.end()
