@@ -67,7 +67,9 @@ class AgentLoop:
         """How the run is to end; None when its end is written already. Raises what ends it otherwise."""
         model = self._parts.models.get(self._run.spec.options.model)
         step, questions = await self._begin(model)
-        tools = {tool.name: tool for tool in await self._parts.toolbox.tools(self._run.spec.options.tools)}
+        offered = await self._parts.toolbox.tools(self._run.spec.options.tools)
+        tools = {tool.name: tool.message for tool in offered}
+        schemas = [tool.schema for tool in offered]
         await self._go_on_asking(questions, tools, step - 1)
         turns = await self._conversation()
         while True:
@@ -75,7 +77,7 @@ class AgentLoop:
             if step > self._run.spec.options.max_steps:
                 return Ending(RunOutcome.RUN_OUTCOME_FAILED, out_of_steps(step - 1))
             thought = Thought(model, self._log, step)
-            if not await self._think(thought, self._request(model, turns, tools)):
+            if not await self._think(thought, self._request(model, turns, schemas)):
                 turns = await self._conversation()
             elif thought.calls:
                 if (error := overspent(self._run)) is not None:
@@ -152,10 +154,7 @@ class AgentLoop:
             self._interrupting = False
         return True
 
-    def _request(self, model: Model, turns: list[Turn], tools: dict[str, Tool]) -> ModelRequest:
-        schemas = [
-            ToolSchema(tool.name, tool.description, MessageToDict(tool.arguments_schema)) for tool in tools.values()
-        ]
+    def _request(self, model: Model, turns: list[Turn], schemas: list[ToolSchema]) -> ModelRequest:
         shown = turns if model.offline else fitted(turns, self._parts.history_budget)
         return ModelRequest(system_prompt(self._parts.demo_url), list(shown), schemas)
 

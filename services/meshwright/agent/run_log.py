@@ -58,7 +58,7 @@ class RunLog:
 
 
 class DeltaWriter:
-    """Writes text as it comes: one append at a time, and what comes meanwhile is joined into the next.
+    """Writes text as it comes: one append at a time, which carries all that came until the store takes it.
 
     So a quiet mesh stores and shows every piece at once, and a busy one pays for each append rather than for each piece.
     """
@@ -76,7 +76,7 @@ class DeltaWriter:
     @property
     def begun(self) -> bool:
         """Whether anything was taken."""
-        return bool(self._written)
+        return bool(self._written or self._gathered)
 
     @property
     def text(self) -> str:
@@ -100,11 +100,15 @@ class DeltaWriter:
             raise self._failure
 
     def _append(self) -> None:
+        self._under_way = self._store.append(self._claim, self._drafts)
+        self._under_way.add_done_callback(self._appended)
+
+    def _drafts(self) -> Sequence[Draft]:
+        """All that was taken until the append is made."""
         text = "".join(self._gathered)
         self._gathered.clear()
         self._written.append(text)
-        self._under_way = self._store.append(self._claim, [self._compose(text)])
-        self._under_way.add_done_callback(self._appended)
+        return [self._compose(text)]
 
     def _appended(self, done: asyncio.Future[list[StoredEvent]]) -> None:
         self._under_way = None

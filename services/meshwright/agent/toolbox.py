@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
 import structlog
+from google.protobuf.json_format import MessageToDict
 
 from meshwright.agent.compose import Composer
 from meshwright.agent.tool_stream import SERVICE, ToolStream
+from meshwright.models.interface import ToolSchema
 from meshwright.serving.channel import forward
 from meshwright.serving.errors import MeshError
 from meshwright.v1.event_pb2 import BrowserAttached, BrowserDetached
@@ -35,6 +37,23 @@ LIST_KEPT_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
+class OfferedTool(NamedTuple):
+    """A tool, and what a model is told of it: made once for all runs."""
+
+    message: Tool
+    schema: ToolSchema
+
+    @classmethod
+    def of(cls, tool: Tool) -> OfferedTool:
+        """The tool as ListTools gives it."""
+        return cls(tool, ToolSchema(tool.name, tool.description, MessageToDict(tool.arguments_schema)))
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self.message.name
+
+
 class Toolbox:
     """Streams stay open for an idle time after a run, so that the next message finds its browser where it was."""
 
@@ -42,14 +61,14 @@ class Toolbox:
         self._stub = stub
         self._store = store
         self._idle_seconds = idle_seconds
-        self._tools: tuple[float, Sequence[Tool]] = (float("-inf"), ())
+        self._tools: tuple[float, Sequence[OfferedTool]] = (float("-inf"), ())
         self._streams: dict[str, ToolStream] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._states: dict[str, BrowserState] = {}
         self._closers: dict[str, asyncio.TimerHandle] = {}
         self._errands: set[asyncio.Task[None]] = set()
 
-    async def tools(self, patterns: Sequence[str] = ()) -> list[Tool]:
+    async def tools(self, patterns: Sequence[str] = ()) -> list[OfferedTool]:
         """The tools whose names fit one of the patterns; all without patterns. UNAVAILABLE."""
         read_at, tools = self._tools
         if time.monotonic() - read_at > LIST_KEPT_SECONDS:
@@ -57,13 +76,13 @@ class Toolbox:
             self._tools = (time.monotonic(), tools)
         return [tool for tool in tools if not patterns or any(fnmatchcase(tool.name, p) for p in patterns)]
 
-    async def _list(self) -> Sequence[Tool]:
-        tools: list[Tool] = []
+    async def _list(self) -> Sequence[OfferedTool]:
+        tools: list[OfferedTool] = []
         token = ""
         try:
             while True:
                 page = await self._stub.ListTools(ListToolsRequest(page_token=token), **forward(LIST_SECONDS))
-                tools.extend(page.tools)
+                tools.extend(OfferedTool.of(tool) for tool in page.tools)
                 token = page.next_page_token
                 if not token:
                     return tools

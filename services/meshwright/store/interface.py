@@ -30,6 +30,10 @@ class Draft(NamedTuple):
     """The serialised Event without sequence."""
 
 
+Drafts = Sequence[Draft] | Callable[[], Sequence[Draft]]
+"""Drafts, or what composes them at the last moment."""
+
+
 class Once(NamedTuple):
     """Makes a mutating call safe to repeat: the same id and fingerprint give the stored answer, another fingerprint is refused."""
 
@@ -216,10 +220,12 @@ class Store(Protocol):
         ...
 
     def append(
-        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None, *, inputs_seen: int | None = None
+        self, claim: Claim, drafts: Drafts, run: Run | None = None, *, inputs_seen: int | None = None
     ) -> asyncio.Future[list[StoredEvent]]:
         """Append events to the claimed run's session, and store the run's record if given; gives the events with their sequences.
 
+        Drafts given as a function are asked for once, in the event loop, when the append is about to be made: until then they
+        can gather.
         An approval_requested among the drafts is stored as an approval too.
         The order of calls is the order of events. A record with state FINISHED ends the run and its claim; it must come
         with the run's one RUN_FINISHED draft, whose sequence the store writes into the record.

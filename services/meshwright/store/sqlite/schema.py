@@ -77,6 +77,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+    # Checkpoints are made beside the commits, not by them.
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    # A log that is begun anew gives its space back: its size tells how much waits for a checkpoint.
+    connection.execute("PRAGMA journal_size_limit=0")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA busy_timeout=5000")
     connection.execute("PRAGMA cache_size=-8192")

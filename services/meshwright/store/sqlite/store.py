@@ -19,6 +19,7 @@ from meshwright.store.interface import (
     Claim,
     ClaimedRun,
     Draft,
+    Drafts,
     InputDelivered,
     Once,
     Page,
@@ -30,6 +31,7 @@ from meshwright.store.interface import (
 from meshwright.store.live import LiveTails, Subscription
 from meshwright.store.refusals import session_not_found
 from meshwright.store.sqlite import approvals, events, runs, sessions
+from meshwright.store.sqlite.checkpoints import Checkpoints
 from meshwright.store.sqlite.schema import connect, prepare
 from meshwright.store.sqlite.writer import Writer
 from meshwright.store.stored_event import StoredEvent
@@ -48,8 +50,10 @@ class StoreInUseError(Exception):
 class SqliteStore:
     """A store in one file, for one process. Open it with `SqliteStore.open`."""
 
-    def __init__(self, write: sqlite3.Connection, read: sqlite3.Connection, lock: int) -> None:
-        self._writer = Writer(write)
+    def __init__(
+        self, write: sqlite3.Connection, read: sqlite3.Connection, checkpoints: Checkpoints, lock: int
+    ) -> None:
+        self._writer = Writer(write, checkpoints)
         self._reading = read
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._lock = lock
@@ -64,10 +68,10 @@ class SqliteStore:
             StoreInUseError: another process has it open.
         """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return await asyncio.to_thread(cls._open, path)
+        return cls(*await asyncio.to_thread(cls._open, path))
 
     @classmethod
-    def _open(cls, path: Path) -> SqliteStore:
+    def _open(cls, path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection, Checkpoints, int]:
         lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +83,7 @@ class SqliteStore:
         write = connect(path)
         prepare(write)
         runs.release_all(write)
-        return cls(write, connect(path, read_only=True), lock)
+        return (write, connect(path, read_only=True), Checkpoints(path), lock)
 
     async def create_session(self, session: Session, once: Once | None) -> Session:
         """See Store."""
@@ -101,7 +105,7 @@ class SqliteStore:
                 self._tails.end_session(session_id, session_not_found(session_id))
                 self._listener(SessionDeleted(session_id))
 
-        await self._writer.submit(lambda c: sessions.delete(c, principal, session_id, once), committed)
+        await self._writer.submit(lambda c: sessions.delete(c, principal, session_id, once), committed, long=True)
 
     async def enqueue_run(
         self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
@@ -208,7 +212,7 @@ class SqliteStore:
         return await self._writer.submit(lambda c: runs.renew(c, claims, int(lease_seconds * 1_000_000)))
 
     def append(
-        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None, *, inputs_seen: int | None = None
+        self, claim: Claim, drafts: Drafts, run: Run | None = None, *, inputs_seen: int | None = None
     ) -> asyncio.Future[list[StoredEvent]]:
         """See Store."""
 
@@ -217,7 +221,12 @@ class SqliteStore:
             if run is not None and run.state == RunState.RUN_STATE_FINISHED:
                 self._listener(RunWaiting())
 
-        return self._writer.submit(lambda c: runs.append(c, claim, drafts, run, inputs_seen), committed)
+        composed: list[Draft] = []
+        return self._writer.submit(
+            lambda c: runs.append(c, claim, composed, run, inputs_seen),
+            committed,
+            compose=lambda: composed.extend(drafts() if callable(drafts) else drafts),
+        )
 
     async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
         """See Store."""
