@@ -14,6 +14,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from meshwright.browser import process
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
 from meshwright.v1 import browser_pb2 as pb
@@ -104,6 +105,24 @@ def family(root: psutil.Process) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
+async def test_a_browser_that_hangs_is_replaced(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PULSE_SECONDS", 0.3)
+    monkeypatch.setattr(process, "PULSE_TIMEOUT_SECONDS", 0.7)
+    url = site.page("/hang", "<h1>Hang</h1>", title="Hang")
+    async with browser_client(browser_warm=1) as (browser, server):
+        driving = Driving(browser.stub)
+        await driving.start()
+        (hung,) = server.servicer._pool.fleet._processes
+        os.kill(hung.pid, signal.SIGSTOP)
+        late = await fails(await driving.send(timeout=0.1, navigate=pb.Navigate(url=url)))
+        assert late.reason_name == "DEADLINE_EXCEEDED"
+        for each in (await driving.send(navigate=pb.Navigate(url=url)), driving.ended):
+            assert (await fails(each)).reason_name == "BROWSER_CRASHED"
+        monkeypatch.undo()
+        async with browser.drive() as next_one:
+            assert (await next_one.goto(url)).tab.title == "Hang"
+
+
 def has_ended(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
@@ -116,7 +135,7 @@ def files(folder: Path) -> list[Path]:
 async def serving(tmp_path: Path) -> tuple[asyncio.subprocess.Process, str]:
     """A browser service as a process of its own, and its address."""
     address = f"unix:{tmp_path}/browser.sock"
-    process = await asyncio.create_subprocess_exec(
+    running = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
         "import sys; from meshwright.browser.run import run_browser; from meshwright.browser.settings import BrowserSettings;"
@@ -131,13 +150,13 @@ async def serving(tmp_path: Path) -> tuple[asyncio.subprocess.Process, str]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    return process, address
+    return running, address
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 async def test_no_process_and_no_file_outlives_the_service(tmp_path: Path, site: Site, number: signal.Signals) -> None:
     url = site.page("/outlive", "<script>setTimeout(() => { while (true); }, 100)</script>")
-    process, address = await serving(tmp_path)
+    running, address = await serving(tmp_path)
     try:
         async with open_channel(Address.parse(address)) as channel:
             await channel_ready(channel)
@@ -145,16 +164,16 @@ async def test_no_process_and_no_file_outlives_the_service(tmp_path: Path, site:
             await driving.start()
             await driving.goto(url)
             await driving.send(snapshot=pb.Snapshot())
-            everyone = family(psutil.Process(process.pid))
+            everyone = family(psutil.Process(running.pid))
             assert len(everyone) > 4
-            process.send_signal(number)
+            running.send_signal(number)
             async with asyncio.timeout(PATIENCE):
-                code = await process.wait()
+                code = await running.wait()
             assert code == (-number if number == signal.SIGKILL else 0)
             await eventually(lambda: all(map(has_ended, everyone)))
     finally:
-        if process.returncode is None:
-            process.kill()
+        if running.returncode is None:
+            running.kill()
     left = files(tmp_path)
     if number == signal.SIGKILL:
         # Only a killed service leaves its folder, and the next one removes it.

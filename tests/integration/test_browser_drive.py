@@ -148,6 +148,21 @@ async def test_commands_on_one_tab_run_in_order_and_on_two_at_once(browser: Brow
         assert "After" in (await listed).snapshot.text
 
 
+async def test_tabs_are_pictured_at_once(browser: BrowserClient, site: Site) -> None:
+    colours = ("red", "blue", "lime")
+    async with browser.drive() as driving:
+        for tab, colour in zip(("t1", "t2", "t3"), colours, strict=True):
+            url = site.page(f"/{colour}", f"<body style='background:{colour}'>")
+            if tab == "t1":
+                await driving.goto(url)
+            else:
+                await driving.run(open_tab=pb.OpenTab(url=url))
+        for _ in range(3):
+            shots = [await driving.send(tab, screenshot=pb.Screenshot()) for tab in ("t1", "t2", "t3")]
+            pictures = [(await shot).capture.data for shot in shots]
+            assert len(set(pictures)) == 3
+
+
 async def test_an_empty_tab_id_means_the_tab_used_last(browser: BrowserClient, site: Site) -> None:
     url = site.page("/tab", "<h1>Tab</h1>")
     async with browser.drive() as driving:

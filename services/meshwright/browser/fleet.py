@@ -73,6 +73,8 @@ class Fleet:
         except (PlaywrightError, TimeoutError, OSError) as error:
             await self._clear_scratch()
             message = f"Chromium ({self._plan.executable}) does not start: {_first_line(error)}"
+            if self._plan.sandbox:
+                message += "\nIts sandbox does not work for root, nor where the machine forbids user namespaces."
             raise StartupError(message) from error
         self.version, self.sandboxed = first.version, first.sandboxed
         if not self.sandboxed:
