@@ -11,8 +11,8 @@ export function OfflineBanner() {
         It is no language model. To use one, stop the mesh and start it again with the model's name and the key of its
         provider, for example:
       </p>
-      <pre>{"MESHWRIGHT_MODEL=openai:gpt-5 OPENAI_API_KEY=... make run"}</pre>
-      <p>README.md tells more under “Choose a model”: other providers, and models on your own machine.</p>
+      <pre>{"MESHWRIGHT_MODEL=openai:gpt-6.1-terra OPENAI_API_KEY=... make run"}</pre>
+      <p>README.md tells more under “Models”: other providers, and models on your own machine.</p>
     </details>
   );
 }
