@@ -20,15 +20,16 @@ READY_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def agent_process(folder: Path) -> Iterator[str]:
-    """The agent's address, once it listens. Its model echoes, and streams tokens as it is told."""
-    with model_server_process() as base_url, contextlib.ExitStack() as stack:
+def agent_process(folder: Path, script: str = "tests.model_script:by_instruction", **settings: str) -> Iterator[str]:
+    """The agent's address, once it listens. Its model echoes, and streams tokens as it is told, unless scripted otherwise."""
+    with model_server_process(script) as base_url, contextlib.ExitStack() as stack:
         environment = clean_environment(
             MESHWRIGHT_DATA_DIR=str(folder),
             MESHWRIGHT_MODEL="openai:scripted",
             MESHWRIGHT_OPENAI_BASE_URL=base_url,
             MESHWRIGHT_TOOLS_ADDRESS=f"unix:{folder / 'tools.sock'}",
             MESHWRIGHT_STOP_GRACE="0.5",
+            **settings,
         )
         for service in ("tools", "agent"):
             path = folder / f"{service}.sock"

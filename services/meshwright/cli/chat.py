@@ -73,14 +73,13 @@ def _read_and_obey(runner: asyncio.Runner, conversation: Conversation) -> None:
     while True:
         try:
             line = input("> ").strip()
+            if line:
+                runner.run(conversation.obey(line))
         except KeyboardInterrupt:
             sys.stderr.write("\n")
-            continue
         except EOFError:
             sys.stderr.write("\n")
             return
-        if line:
-            runner.run(conversation.obey(line))
 
 
 class Conversation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -29,7 +30,8 @@ def print_sessions(limit: int, address: str | None) -> int:
         console.print(table(sessions))
     else:
         for session in sessions:
-            console.out(session.session_id, _when(session), state(session), printable(session.title), sep="\t")
+            title = " ".join(printable(session.title).split())
+            sys.stdout.write(f"{session.session_id}\t{_when(session)}\t{state(session)}\t{title}\n")
     return ExitCode.OK
 
 

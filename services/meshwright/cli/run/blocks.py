@@ -20,3 +20,17 @@ def split_finished(text: str) -> tuple[str, str]:
             cut = position + len(line)
         position += len(line)
     return text[:cut], text[cut:]
+
+
+def tail(text: str, width: int, rows: int) -> str:
+    """The end of a text that fits into so many rows of a terminal, or the whole text where all of it fits."""
+    lines = text.splitlines()[-rows:]
+    kept: list[str] = []
+    for line in reversed(lines):
+        rows -= max(1, -(-len(line) // width))
+        if rows < 0:
+            if not kept:
+                kept.append(line[-width:])
+            break
+        kept.append(line)
+    return "\n".join(reversed(kept))

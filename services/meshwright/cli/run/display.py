@@ -38,8 +38,9 @@ class Display(Protocol):
 
 
 def brief(arguments: dict[str, Any]) -> str:
-    """The arguments of a tool call on a part of a line: `url=http://localhost:8080/demo/`."""
-    return " ".join(f"{name}={_brief_value(value)}" for name, value in arguments.items())
+    """The arguments of a tool call on a part of a line: `url=http://localhost:8080/demo/`. The short ones come first."""
+    values = {name: _brief_value(value) for name, value in arguments.items()}
+    return " ".join(f"{name}={values[name]}" for name in sorted(values, key=lambda name: (len(values[name]), name)))
 
 
 def _brief_value(value: Any) -> str:

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from meshwright.cli.run.blocks import split_finished
+from meshwright.cli.run.blocks import split_finished, tail
 from meshwright.cli.run.display import brief, printable
 from meshwright.client import (
     ArtifactAdded,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from meshwright.client import Event
 
+ROWS_FOR_OTHERS = 12
+"""Rows of the terminal that the text which is being written leaves free."""
 LOOKS = {
     ToolOutcome.SUCCEEDED: ("✓", "green"),
     ToolOutcome.CANCELLED: ("⊘", "yellow"),
@@ -161,10 +163,15 @@ class Screen:
     def _under_way(self) -> RenderableType:
         parts: list[RenderableType] = []
         if self._text.strip():
-            parts.append(Markdown(self._text))
+            parts.append(self._being_written())
         if self._calls:
             parts.append(self._running_calls())
         return Group(*parts) if parts else self._thinking
+
+    def _being_written(self) -> RenderableType:
+        # Whole where it is short; of what does not fit, a person wants to see the end.
+        end = tail(self._text, self._console.width, max(4, self._console.height - ROWS_FOR_OTHERS))
+        return Markdown(self._text) if end == self._text.rstrip("\n") else Text(end)
 
     def _running_calls(self) -> Table:
         table = Table.grid(padding=(0, 1))
