@@ -84,7 +84,8 @@ async def agent_mesh(
     """A mesh whose data are in `folder`; `settings` are the agent's."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(ModelServer(script))
-        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder)
+        browser_address = settings.get("browser_address")
+        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder, browser_address=browser_address)
         served = await stack.enter_async_context(Server(tools_service(tool_settings, tools), tool_settings))
         agent_settings = AgentSettings.load(
             listen=LOOPBACK,

@@ -134,7 +134,7 @@ class Actions:
         call = ToolCall(call_id=asked.call_id, tool=asked.tool, arguments=_struct(asked))
         try:
             async with asyncio.timeout(limit + OVERTIME_SECONDS):
-                self._stream = await self._toolbox.stream(self._log.run.session_id)
+                self._stream = await self._toolbox.stream(self._log.run.session_id, asked.tool)
                 return await self._stream.run(call, lambda news: self._progress(asked.call_id, news))
         except MeshError as error:
             return _failed(error)

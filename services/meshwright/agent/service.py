@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from meshwright.agent.abandonment import Abandonment
+from meshwright.agent.browser_room import BrowserRoom
 from meshwright.agent.converse import Commands, open_session
 from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
@@ -27,6 +28,7 @@ from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
+from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
 
 if TYPE_CHECKING:
@@ -168,7 +170,8 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         channel = open_channel(settings.tools_address)
         browser = open_channel(settings.browser_address)
         models = Models(settings)
-        toolbox = Toolbox(ToolServiceStub(channel), store, settings.idle_browser)
+        room = BrowserRoom(BrowserServiceStub(browser))
+        toolbox = Toolbox(ToolServiceStub(channel), store, room, settings.idle_browser)
         parts = Parts(store, models, toolbox, settings.demo_site, settings.history_budget, settings.approval_policy)
         dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs)
         servicer = AgentServicer(

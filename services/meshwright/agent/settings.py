@@ -42,7 +42,8 @@ class AgentSettings(ServerSettings, ModelSettings):
         120.0,
         ge=0,
         le=3600,
-        description="Seconds that a session keeps its browser after a run, so that the next message goes on in it.",
+        description="Seconds that a session keeps its browser after a run, so that the next message goes on in it. It is "
+        "given back earlier when another session waits for one.",
     )
     approvals: str = Field(
         "annotated",

@@ -11,6 +11,7 @@ import grpc
 import structlog
 from google.protobuf.json_format import MessageToDict
 
+from meshwright.agent.browser_room import BROWSER_TOOLS
 from meshwright.agent.compose import Composer
 from meshwright.agent.tool_stream import SERVICE, ToolStream
 from meshwright.models.interface import ToolSchema
@@ -28,6 +29,7 @@ from meshwright.v1.tool_service_pb2 import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from meshwright.agent.browser_room import BrowserRoom
     from meshwright.store.interface import Draft, Store
     from meshwright.v1.tool_pb2 import Tool
     from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
@@ -57,9 +59,10 @@ class OfferedTool(NamedTuple):
 class Toolbox:
     """Streams stay open for an idle time after a run, so that the next message finds its browser where it was."""
 
-    def __init__(self, stub: ToolServiceStub, store: Store, idle_seconds: float) -> None:
+    def __init__(self, stub: ToolServiceStub, store: Store, room: BrowserRoom, idle_seconds: float) -> None:
         self._stub = stub
         self._store = store
+        self._room = room
         self._idle_seconds = idle_seconds
         self._tools: tuple[float, Sequence[OfferedTool]] = (float("-inf"), ())
         self._streams: dict[str, ToolStream] = {}
@@ -67,6 +70,7 @@ class Toolbox:
         self._states: dict[str, BrowserState] = {}
         self._closers: dict[str, asyncio.TimerHandle] = {}
         self._errands: set[asyncio.Task[None]] = set()
+        self._making_room = asyncio.Lock()
 
     async def tools(self, patterns: Sequence[str] = ()) -> list[OfferedTool]:
         """The tools whose names fit one of the patterns; all without patterns. UNAVAILABLE."""
@@ -89,9 +93,12 @@ class Toolbox:
         except grpc.aio.AioRpcError as error:
             raise MeshError.from_rpc_error(error, service=SERVICE) from error
 
-    async def stream(self, session_id: str) -> ToolStream:
-        """The session's open stream, opened now if need be. UNAVAILABLE."""
+    async def stream(self, session_id: str, tool: str) -> ToolStream:
+        """The session's open stream for a call of a tool, opened now if need be. UNAVAILABLE."""
         self._keep(session_id)
+        if tool.startswith(BROWSER_TOOLS):
+            self._room.needs(session_id)
+            await self._make_room()
         async with self._opening.setdefault(session_id, asyncio.Lock()):
             stream = self._streams.get(session_id)
             if stream is None or stream.broken:
@@ -103,11 +110,21 @@ class Toolbox:
                 self._streams[session_id] = stream
             return stream
 
+    async def _make_room(self) -> None:
+        """Where a session waits for a browser and none is free, close the stream that has rested longest with one."""
+        async with self._making_room:
+            session_id = await self._room.to_give_back(tuple(self._closers))
+            if session_id in self._closers:
+                await self.forget(session_id)
+
     def rest(self, session_id: str) -> None:
-        """The session has no run at work: close its stream after the idle time."""
+        """The session has no run at work: close its stream after the idle time, or when another needs its browser."""
         self._keep(session_id)
+        self._room.rests(session_id)
         loop = asyncio.get_running_loop()
         self._closers[session_id] = loop.call_later(self._idle_seconds, lambda: self._errand(self.forget(session_id)))
+        if self._room.in_demand:
+            self._errand(self._make_room())
 
     async def forget(self, session_id: str) -> None:
         """Close the session's stream."""
@@ -142,6 +159,7 @@ class Toolbox:
         if frame.HasField("browser_state"):
             self._states[session_id] = frame.browser_state
         elif frame.HasField("browser_leased"):
+            self._room.leased(session_id)
             leased = frame.browser_leased
             attached = BrowserAttached(
                 lease_id=leased.lease_id,
@@ -150,6 +168,7 @@ class Toolbox:
             )
             self._errand(self._tell(session_id, composer.draft(browser_attached=attached)))
         else:
+            self._room.released(session_id)
             released = frame.browser_released
             reason = released.reason if released.HasField("reason") else None
             detached = BrowserDetached(lease_id=released.lease_id, reason=reason)
