@@ -25,6 +25,7 @@ from tests.support.browser_client import (
     Driving,
     Site,
     browser_client,
+    command_line,
     eventually,
     fails,
     local_site,
@@ -58,7 +59,7 @@ async def site() -> AsyncIterator[Site]:
 def chromium(parent: psutil.Process) -> psutil.Process:
     """The main process of the one Chromium, which a distribution may have wrapped in a shell script."""
     for each in parent.children(recursive=True):
-        command = each.cmdline()
+        command = command_line(each)
         if "--remote-debugging-pipe" in command and Path(command[0]).name != "sh" and len(each.children()) > 1:
             return each
     raise AssertionError("there is no Chromium")
@@ -66,7 +67,7 @@ def chromium(parent: psutil.Process) -> psutil.Process:
 
 def driver(parent: psutil.Process) -> psutil.Process:
     """The one driver of Playwright."""
-    return next(each for each in parent.children() if "run-driver" in each.cmdline())
+    return next(each for each in parent.children() if "run-driver" in command_line(each))
 
 
 @pytest.mark.parametrize("victim", [chromium, driver])

@@ -12,7 +12,15 @@ import pytest
 import pytest_asyncio
 
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, eventually, local_site
+from tests.support.browser_client import (
+    BrowserClient,
+    Driving,
+    Site,
+    browser_client,
+    command_line,
+    eventually,
+    local_site,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,6 +52,11 @@ async def site() -> AsyncIterator[Site]:
 
 def processes(service: tuple[BrowserClient, Server[Any]]) -> list[BrowserProcess]:
     return list(service[1].servicer._pool.fleet._processes)
+
+
+def drivers() -> list[psutil.Process]:
+    """Playwright's drivers, each of which has a Chromium."""
+    return [each for each in psutil.Process().children() if "run-driver" in command_line(each)]
 
 
 async def test_the_stock_is_refilled_after_each_lease(browser: BrowserClient) -> None:
@@ -121,8 +134,7 @@ async def test_waves_of_leases_leave_nothing_behind(
     assert all(each.is_gone for each in first)
     assert (await browser.pool()).crashes == 0
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
-    drivers = [each for each in psutil.Process().children() if "run-driver" in each.cmdline()]
-    assert len(drivers) == 1
+    await eventually(lambda: len(drivers()) == 1)
 
 
 async def test_a_worn_browser_is_replaced_while_its_leases_go_on(
@@ -130,6 +142,7 @@ async def test_a_worn_browser_is_replaced_while_its_leases_go_on(
 ) -> None:
     url = site.page("/worn", "<h1>Worn</h1>", title="Worn")
     await browser.pool_when(lambda pool: pool.warm == 2 and pool.leased == 0)
+    await eventually(lambda: len(processes(service)) == 1)
     (old,) = processes(service)
     async with browser.drive() as staying:
         await staying.goto(url)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import psutil
 from aiohttp import web
 
 from meshwright.browser.service import browser_service
@@ -169,6 +170,14 @@ async def browser_client(**settings: Any) -> AsyncIterator[tuple[BrowserClient, 
         client = BrowserClient(BrowserServiceStub(channel))
         await client.pool_when(lambda pool: pool.warm == loaded.browser_warm)
         yield client, server
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Its words; none once it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -166,11 +166,8 @@ class Lease:
             if not action.in_turn:
                 return await perform(action, Job(self, tab, seconds), message)
             async with tab.turn:
-                self._pool.command_started()
-                try:
+                with self._pool.lull.command():
                     return await perform(action, Job(self, tab, seconds), message)
-                finally:
-                    self._pool.command_ended()
         except asyncio.CancelledError:
             if self.failure is not None:
                 raise self.failure from None

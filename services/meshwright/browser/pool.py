@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from meshwright.browser import failures
 from meshwright.browser.isolate import Isolate
+from meshwright.browser.lull import Lull
 from meshwright.browser.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from meshwright.browser.settings import BrowserSettings
     from meshwright.serving.errors import MeshError
 
-# Making a context costs two cores about 60 ms, which the leases that run feel. While some are left in stock, the next one
-# waits for a quiet moment, but not longer than this.
-UNHURRIED_SECONDS = 0.25
 MAKERS = 2
 # How much the latest lease weighs in the average duration, from which the retry hint follows.
 SMOOTHING = 0.2
@@ -58,14 +55,13 @@ class Pool:
         self._leased: set[Isolate] = set()
         self._queue = WaitQueue(settings.browser_queue)
         self._making = 0
-        self._running_commands = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
         self._work = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._typical_lease = 1.0
         self._started = time.monotonic()
         self._viewport: ViewportSize = {"width": settings.browser_width, "height": settings.browser_height}
+        self.lull = Lull()
+        """Where leases report the commands that run."""
         self.granted = 0
         self.granted_warm = 0
         fleet.on_lost(self._lost)
@@ -120,7 +116,7 @@ class Pool:
         if self._queue.is_full:
             raise self._none_available()
         waiter = self._queue.join()
-        self._work.set()
+        self._ask_for_more()
         try:
             async with asyncio.timeout(wait):
                 isolate = await waiter.granted
@@ -141,22 +137,11 @@ class Pool:
         self._serve()
         self._work.set()
 
-    def command_started(self) -> None:
-        """A lease works; what can wait in the background does."""
-        self._running_commands += 1
-        self._quiet.clear()
-
-    def command_ended(self) -> None:
-        """The counterpart of `command_started`."""
-        self._running_commands -= 1
-        if not self._running_commands:
-            self._quiet.set()
-
     def _granted(self, isolate: Isolate, *, warm: bool, waited: float) -> Grant:
         isolate.process.granted += 1
         self.granted += 1
         self.granted_warm += warm
-        self._work.set()
+        self._ask_for_more()
         return Grant(isolate, warm, waited)
 
     def _pop(self) -> Isolate | None:
@@ -173,6 +158,10 @@ class Pool:
         """Hand what stands ready to those who wait."""
         while self._queue and (isolate := self._pop()):
             waiter = self._queue.next()
+            if waiter.granted.done():
+                # It has just given up and has not left yet.
+                self._warm.appendleft(isolate)
+                continue
             self._leased.add(isolate)
             waiter.granted.set_result(isolate)
 
@@ -194,22 +183,25 @@ class Pool:
             await self._work.wait()
             self._work.clear()
             while self._wanted() and (process := self._fleet.least_loaded()):
-                if not self._queue and self._warm:
-                    await self._quiet_moment()
+                if not self._in_need():
+                    await self.lull.wait()
                 self._making += 1
                 self._spawn(self._make(process))
             self._retire_spares()
+
+    def _ask_for_more(self) -> None:
+        self._work.set()
+        if self._in_need():
+            self.lull.hurry()
+
+    def _in_need(self) -> bool:
+        return bool(self._queue) or not self._warm
 
     def _wanted(self) -> bool:
         free = self._settings.browser_capacity - len(self._leased)
         target = max(self._settings.browser_warm, min(len(self._queue), free))
         fresh = sum(not isolate.process.draining for isolate in self._warm)
         return self._making < MAKERS and fresh + self._making < target
-
-    async def _quiet_moment(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(UNHURRIED_SECONDS):
-                await self._quiet.wait()
 
     async def _make(self, process: BrowserProcess) -> None:
         try:
