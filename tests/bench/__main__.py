@@ -52,20 +52,25 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
 async def measure(names: Sequence[str], scene: Scene, console: Console) -> list[Section]:
-    """Run the benchmarks one after the other."""
+    """Run the benchmarks one after the other. One that fails is told of, and does not take the others' figures with it."""
     sections = []
     for name in names:
         begun = time.monotonic()
         console.print(f"{name} ...", style="dim", end=" ")
-        rows = await BENCHMARKS[name].run(scene)
+        try:
+            rows = await BENCHMARKS[name].run(scene)
+        except Exception:  # noqa: BLE001 (it is told of below and by the exit code)
+            console.print("failed", style="red")
+            console.print_exception()
+            continue
         console.print(f"{time.monotonic() - begun:.0f} s", style="dim")
         method = " ".join((BENCHMARKS[name].__doc__ or "").split())
         sections.append(Section(name, method, tuple(rows)))
     return sections
 
 
-def main() -> None:
-    """Measure and report."""
+def main() -> int:
+    """Measure and report; the exit code tells whether every benchmark ran, not what it found."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures the mesh.")
     parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this one; may be given several times")
     parser.add_argument("--quick", action="store_true", help="measure little, to see that it works")
@@ -73,20 +78,23 @@ def main() -> None:
     options = parser.parse_args()
     # A user's Python keeps its bytecode; a machine that forbids it would measure the compiler.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    load, _, _ = os.getloadavg()
     console = Console(stderr=True)
     with ExitStack() as stack:
         model_url = stack.enter_context(model_server_process())
         scene = Scene(model_url, stack.enter_context(page_server()), options.quick)
-        sections = uvloop.run(measure(options.only or list(BENCHMARKS), scene, console))
+        names = options.only or list(BENCHMARKS)
+        sections = uvloop.run(measure(names, scene, console))
     if sys.stdout.isatty():
         Console().print(to_terminal(sections))
     else:
-        print(report.document(sections))
-    if options.markdown:
+        print(report.document(sections, load))
+    if options.markdown and sections:
         DOCUMENT.parent.mkdir(exist_ok=True)
-        DOCUMENT.write_text(report.document(sections))
+        DOCUMENT.write_text(report.document(sections, load))
         console.print("Written to docs/benchmarks.md")
+    return 0 if len(sections) == len(names) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.bench.scene import Scene
 
 ROUNDS = 4
-SECONDS = 50
+SECONDS = 40
 ALONE_IN_ROUND = 12
 WORKERS = 8
 JOBS_PER_WORKER = 4

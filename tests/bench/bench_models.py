@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ANSWERS = 50
 TOKENS = 400
 ROUNDS = 3
+SECONDS = 20
 
 
 def task(tokens: int) -> str:
@@ -74,7 +75,7 @@ async def run(scene: Scene) -> list[Row]:
 
 async def measure(scene: Scene) -> dict[str, float]:
     """Microseconds for a delta, by way."""
-    tokens, rounds = scene.many(TOKENS, 20), scene.many(ROUNDS, 1)
+    tokens = scene.many(TOKENS, 20)
     settings = ModelSettings.load(openai_base_url=scene.model_url)
     fast, wide = open_model("openai:scripted", settings), open_model("anthropic:claude-sonnet-5-5", settings)
     limits = httpx2.Limits(max_connections=None)
@@ -87,7 +88,7 @@ async def measure(scene: Scene) -> dict[str, float]:
         for answer in ways.values():
             await answer(1)
         samples: dict[str, list[float]] = {}
-        for _ in range(rounds):
+        for _ in scene.rounds(ROUNDS, SECONDS):
             for name, answer in ways.items():
                 samples.setdefault(name, []).append(await cost(answer, tokens))
     await fast.close()

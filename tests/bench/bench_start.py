@@ -83,7 +83,9 @@ async def _answer(port: int, begun: float) -> float:
 
 async def _ready(process: Process, begun: float) -> float:
     assert process.stderr is not None
+    said = b""
     async for line in process.stderr:
         if READY in line:
             return time.monotonic() - begun
-    raise AssertionError("meshwright up has ended")
+        said += line
+    raise AssertionError(f"meshwright up has ended:\n{said.decode(errors='replace')}")

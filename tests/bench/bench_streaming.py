@@ -1,4 +1,4 @@
-"""Many sessions stream at once, each watched by a client of its own over gRPC: CPU time of the agent's process for 1,000 tokens, all
+"""Sessions that all start at the same moment and stream at once, each watched by a client of its own over gRPC: CPU time of the agent's process for 1,000 tokens, all
 of them stored durably before they are shown, the delay from the model's writing a token to the client's having its event, and
 whether the pace is kept (from a client's first token to its
 last, over what the model's pace makes of it, the slowest client's). Beside it a bare relay of the same model in a

@@ -27,11 +27,12 @@ than the figures: below 1x Meshwright takes less, and where more is better, as w
 fails when a budget is missed: machines differ, and a shared one is noisy."""
 
 
-def document(sections: Sequence[Section]) -> str:
-    """Everything, as Markdown."""
+def document(sections: Sequence[Section], load: float) -> str:
+    """Everything, as Markdown; `load` is the machine's load average from before."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     methods = "\n\n".join(f"**{section.name}.** {section.method}" for section in sections)
-    return f"{INTRODUCTION}\n\nMeasured on {today}: {_machine()}.\n\n{to_markdown(sections)}\n\n## How\n\n{methods}\n"
+    where = f"Measured on {today}: {_machine()}. Load average of the machine before: {load:.1f}."
+    return f"{INTRODUCTION}\n\n{where}\n\n{to_markdown(sections)}\n\n## How\n\n{methods}\n"
 
 
 def _machine() -> str:
