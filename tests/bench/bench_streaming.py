@@ -1,9 +1,8 @@
-"""Sessions that all start at the same moment and stream at once, each watched by a client of its own over gRPC: CPU time of the agent's process for 1,000 tokens, all
-of them stored durably before they are shown, the delay from the model's writing a token to the client's having its event, and
-whether the pace is kept (from a client's first token to its
-last, over what the model's pace makes of it, the slowest client's). Beside it a bare relay of the same model in a
-minimal grpc.aio server (aiohttp and json, one event a token, nothing stored). The two take turns. The clients, the model and
-the server share the machine's cores."""
+"""Sessions that all start at the same moment and stream at once, each watched by a client of its own over gRPC: CPU time of the
+agent's process for 1,000 tokens, all of them stored durably before they are shown, the delay from the model's writing a token to
+the client's having its event, and whether the pace is kept (from a client's first token to its last, over what the model's pace
+makes of it, the slowest client's). Beside it a bare relay of the same model in a minimal grpc.aio server (aiohttp and json, one
+event a token, nothing stored). The two take turns. The clients, the model and the server share the machine's cores."""
 
 from __future__ import annotations
 
