@@ -163,7 +163,7 @@ async def test_a_tab_that_closes_itself_is_told_and_gone(driving: Driving, site:
     assert (await fails(driving.snapshot("t2"))).reason_name == "TAB_NOT_FOUND"
 
 
-async def test_downloads_are_told_and_refused(driving: Driving, site: Site) -> None:
+async def test_downloads_are_told_and_refused(driving: Driving, server: Server[Any], site: Site) -> None:
     async def attachment(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"data", headers={"Content-Disposition": 'attachment; filename="a b.zip"'})
 
@@ -179,6 +179,7 @@ async def test_downloads_are_told_and_refused(driving: Driving, site: Site) -> N
     await driving.goto(page)
     await driving.click("Get")
     await driving.until(lambda: sum(event.HasField("download") for event in driving.events) == 4)
+    assert not list(server.servicer._pool.fleet._scratch.path.glob("*/playwright-artifacts-*/*"))
 
 
 async def crash_tab(server: Server[Any], lease_id: str) -> None:

@@ -22,6 +22,6 @@ def checked(url: str) -> str:
         fine = parts.scheme in SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         fine = False
-    if not fine or not url[len(parts.scheme) :].startswith("://"):
+    if not fine:
         raise failures.invalid_url(url)
     return url
