@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,3 +140,21 @@ async def test_sessions_are_listed_for_people_and_for_programs(address: str, tmp
     (line,) = out.decode().splitlines()
     session_id, _, state, title = line.split("\t")
     assert (session_id[:4], state, title) == ("ses_", "idle", "hello there")
+
+
+async def test_a_pipe_that_nobody_reads_ends_the_command_quietly(address: str) -> None:
+    command = f"{MESHWRIGHT} run --json '{LONG}' --address {address} | head -n 2; echo ${{PIPESTATUS[0]}}"
+    shell = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await shell.communicate()
+    assert (out.decode().splitlines()[2:], err.decode()) == (["141"], "")
+
+
+async def test_letters_that_a_terminal_lacks_do_not_end_a_run(address: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    shell = await asyncio.create_subprocess_exec(
+        MESHWRIGHT, "run", "grüße", "--address", address, stdout=asyncio.subprocess.PIPE, env=environment
+    )
+    out, _ = await shell.communicate()
+    assert (shell.returncode, out.decode()) == (0, "You said: gr??e\n")

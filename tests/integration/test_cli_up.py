@@ -7,6 +7,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from meshwright.cli.exit_codes import ExitCode
@@ -43,6 +44,20 @@ async def test_at_a_terminal_every_service_has_its_line_and_the_ways_in_are_told
         screen.type(CTRL_C)
         assert await screen.end() == ExitCode.OK
     assert "Stopped." in screen.text
+
+
+async def test_a_window_that_is_closed_stops_it_in_order_too(tmp_path: Path) -> None:
+    async with terminal(MESHWRIGHT, "up", "--port", "0", "--data-dir", str(tmp_path), HOME=str(tmp_path)) as screen:
+        await screen.shows("agent")
+        processes = [psutil.Process(screen.process.pid)]
+        await screen.shows("Ctrl-C stops it.")
+        processes += processes[0].children(recursive=True)
+        screen.hang_up()
+        assert await screen.end() == ExitCode.OK
+    assert len(processes) > len(SERVICES)
+    await asyncio.to_thread(psutil.wait_procs, processes[1:], SECONDS)
+    assert [process for process in processes if process.is_running()] == []
+    assert "stopped" in (tmp_path / "logs" / "agent.log").read_text()
 
 
 async def test_a_second_mesh_says_who_is_there_before_it_starts_anything(mesh: MeshProcess, tmp_path: Path) -> None:

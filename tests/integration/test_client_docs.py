@@ -22,7 +22,9 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def pieces() -> list[str]:
     """Those that go into an asynchronous function; the sync ones are programs of another kind."""
-    return [block for block in BLOCK.findall(PAGE.read_text()) if "asyncio.run" not in block and "SyncMesh" not in block]
+    return [
+        block for block in BLOCK.findall(PAGE.read_text()) if "asyncio.run" not in block and "SyncMesh" not in block
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from meshwright.client import (
     UnknownEvent,
     feed,
 )
+from meshwright.client.request_id import derived_request_id
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.event_pb2 import Event as ProtoEvent
 from meshwright.v1.event_pb2 import EventKind
@@ -200,8 +201,8 @@ async def test_a_task_whose_stream_breaks_before_its_receipt_is_given_again_unde
     )
     assert [event.sequence for event in got] == [1, 2, 3]
     assert told == [
-        ["start r1-open", "start_run r1"],
-        ["start r1-open", "start_run r1"],
+        [f"start {derived_request_id('r1')}", "start_run r1"],
+        [f"start {derived_request_id('r1')}", "start_run r1"],
         ["start ses_1", "start_run r1"],
         ["start ses_1"],
     ]

@@ -61,11 +61,18 @@ class Terminal:
         except TimeoutError:
             raise AssertionError(f"{text!r} was not shown {times} times, but:\n{self.text}") from None
 
+    def hang_up(self) -> None:
+        """Close the window: the program gets SIGHUP, and its terminal is gone."""
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+        self._master = -1
+
     async def end(self) -> int:
         """Wait for the end of the program; its exit code."""
         async with asyncio.timeout(PATIENCE):
             code = await asyncio.to_thread(self.process.wait, PATIENCE)
-        self._read()
+        if self._master >= 0:
+            self._read()
         return code
 
     def _read(self) -> None:
@@ -85,16 +92,15 @@ async def terminal(program: Path | str, *arguments: str, **environment: str) -> 
     process = _start([program, *arguments], slave, clean_environment(TERM="xterm-256color", **environment))
     os.close(slave)
     shown = Terminal(process, master, asyncio.Event())
-    loop = asyncio.get_running_loop()
-    loop.add_reader(master, shown._read)
+    asyncio.get_running_loop().add_reader(master, shown._read)
     try:
         yield shown
     finally:
-        loop.remove_reader(master)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE)
-        os.close(master)
+        if shown._master >= 0:
+            shown.hang_up()
 
 
 def _start(command: list[Path | str], slave: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:

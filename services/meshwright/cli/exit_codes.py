@@ -22,3 +22,5 @@ class ExitCode(IntEnum):
     """There is no mesh at the address, or it went away and did not come back."""
     INTERRUPTED = 130
     """A second Ctrl-C ended the command at once."""
+    OUTPUT_CLOSED = 141
+    """Nobody reads the output any more, as after `| head`; the run goes on."""

@@ -92,7 +92,8 @@ def run(
 
     The answer goes to standard output, everything else to standard error.
 
-    Exit codes: 0 completed, 1 failed, 2 wrong request, 3 cancelled, 4 expired, 5 no mesh there, 130 left by a second Ctrl-C.
+    Exit codes: 0 completed, 1 failed, 2 wrong request, 3 cancelled, 4 expired, 5 no mesh there, 130 left by a second Ctrl-C,
+    141 nobody reads the output any more.
     """
     from meshwright.cli.run.command import run as run_task
 

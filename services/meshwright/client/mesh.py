@@ -10,7 +10,7 @@ from meshwright.client.connection import Connection
 from meshwright.client.errors import Unavailable
 from meshwright.client.infos import AgentInfo, SessionInfo
 from meshwright.client.options import run_spec
-from meshwright.client.request_id import new_request_id
+from meshwright.client.request_id import derived_request_id, new_request_id
 from meshwright.client.run_stream import Conversation, RunStream
 from meshwright.client.session import PAGE_SIZE, Session
 from meshwright.client.target import Target
@@ -116,8 +116,8 @@ class Mesh:
                 start_run=pb.StartRunCommand(spec=run_spec(task, options)),
                 request_id=request_id,
                 new_session=ProtoSession(title=title, labels=labels),
-                # With it the same session is found again by whoever repeats the request.
-                open_id=f"{request_id[:59]}-open",
+                # Whoever repeats the request finds the same session again.
+                open_id=derived_request_id(request_id),
             )
         )
 

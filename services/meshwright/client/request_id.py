@@ -8,3 +8,8 @@ import uuid
 def new_request_id() -> str:
     """An identifier that nobody else has."""
     return uuid.uuid4().hex
+
+
+def derived_request_id(request_id: str) -> str:
+    """An identifier for what goes before a request: another one, and always the same."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, request_id).hex

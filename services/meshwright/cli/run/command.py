@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,10 @@ def run(
         return tell(str(error), ExitCode.USAGE)
     except MeshError as error:
         return tell(advice(error), exit_code_of(error))
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OUTPUT_CLOSED
 
 
 def choose_display(as_json: bool = False) -> Display:

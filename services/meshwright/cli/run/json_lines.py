@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import TYPE_CHECKING, Self
@@ -21,6 +22,9 @@ class JsonDisplay:
     """Prints each event of the log as one line at once."""
 
     def __enter__(self) -> Self:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # JSON is UTF-8 wherever it goes, whatever the terminal's language.
+            sys.stdout.reconfigure(encoding="utf-8")
         return self
 
     def __exit__(

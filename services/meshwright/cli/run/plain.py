@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING, Self
 
@@ -31,6 +32,10 @@ class PlainDisplay:
     """One line for each thing that begins or ends."""
 
     def __enter__(self) -> Self:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A character that the terminal's language lacks must not end the run.
+                stream.reconfigure(errors="replace")
         return self
 
     def __exit__(

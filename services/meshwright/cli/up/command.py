@@ -11,18 +11,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.cli.up.board import Board
 from meshwright.cli.up.checks import CannotStartError, check_packages, check_port, lock_folder
+from meshwright.cli.up.console import LastingConsole
 from meshwright.cli.up.greeting import greet
 from meshwright.cli.up.mesh import LocalMesh
 from meshwright.cli.up.plan import Plan, make_runtime_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
 
     from meshwright.cli.up.child import Child
 
@@ -31,7 +33,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def up(host: str, port: int, data_dir: Path | None, model: str | None, open_page: bool) -> int:
     """Run a mesh until it is told to stop; the exit code."""
-    console = Console(stderr=True)
+    console = LastingConsole(stderr=True)
     try:
         check_packages()
         port = check_port(host, port)
