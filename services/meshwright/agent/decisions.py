@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToDict
-from jsonschema import Draft202012Validator
 
 from meshwright.agent.compose import Composer
 from meshwright.serving.errors import MeshError
@@ -41,6 +40,9 @@ def decided(
 
 
 def _check(approval: Approval, decision: ApprovalDecision) -> None:
+    # Imported here: few people edit arguments, and every agent would carry it in its memory.
+    from jsonschema import Draft202012Validator
+
     validator = Draft202012Validator(MessageToDict(approval.arguments_schema))
     violations = [
         (".".join(["arguments", *map(str, error.path)]), f"does not fit the tool's schema ({error.validator})")
