@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tests.model_script import Call, Cut, Fail, Finish, Hang, Raw, Report, Say, Step, Think, Tokens
+from tests.model_script import Call, Cut, Fail, Finish, Hang, Late, Raw, Report, Say, Step, Think, Tokens
 from tests.model_wire import pieces_of, until, wire_name
 
 _STOP_REASONS = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens", "content_filter": "refusal"}
@@ -47,7 +47,7 @@ class AnthropicAnswer:
                     return False
                 case Fail():
                     raise AssertionError("Fail is only possible as the first step")
-                case Report():
+                case Report() | Late():
                     pass
         if finish is not None:
             delta = {"stop_reason": _STOP_REASONS.get(finish, finish), "stop_sequence": None}

@@ -80,6 +80,13 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class Late:
+    """Let the body end only `delay` seconds after the answer's last event."""
+
+    delay: float
+
+
+@dataclass(frozen=True)
 class Raw:
     """Bytes as they are, in the middle of the stream."""
 
@@ -110,7 +117,7 @@ class Fail:
     """Of `body`."""
 
 
-Step: TypeAlias = Say | Tokens | Think | Call | Report | Finish | Raw | Hang | Cut | Fail
+Step: TypeAlias = Say | Tokens | Think | Call | Report | Finish | Late | Raw | Hang | Cut | Fail
 Steps: TypeAlias = Step | Sequence[Step]
 
 

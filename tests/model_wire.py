@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from tests.model_script import Call, Cut, Fail, Finish, Hang, Raw, Report, Say, Step, Think, Tokens
+from tests.model_script import Call, Cut, Fail, Finish, Hang, Late, Raw, Report, Say, Step, Think, Tokens
 
 
 class OpenAIAnswer:
@@ -34,6 +34,7 @@ class OpenAIAnswer:
         """Speak all steps; False when the script cuts the connection."""
         finish: str | None = "tool_calls" if any(isinstance(step, Call) for step in steps) else "stop"
         usage: Report | None = None
+        late = 0.0
         await self._delta({"role": "assistant", "content": ""})
         for group in _grouped(steps):
             match group:
@@ -50,6 +51,8 @@ class OpenAIAnswer:
                     usage = group
                 case Finish():
                     finish = group.reason
+                case Late():
+                    late = group.delay
                 case Raw():
                     await self._write(group.data)
                 case Hang():
@@ -59,6 +62,7 @@ class OpenAIAnswer:
                 case Fail():
                     raise AssertionError("Fail is only possible as the first step")
         await self._end(finish, usage)
+        await asyncio.sleep(late)
         return True
 
     async def _say(self, step: Say) -> None:

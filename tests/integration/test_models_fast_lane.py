@@ -27,7 +27,22 @@ from meshwright.models import (
 )
 from meshwright.models.registry import open_model
 from meshwright.models.settings import ModelSettings
-from tests.model_script import Call, Fail, Finish, Hang, Raw, Report, Request, Say, Step, Steps, Think, Tokens, in_turn
+from tests.model_script import (
+    Call,
+    Fail,
+    Finish,
+    Hang,
+    Late,
+    Raw,
+    Report,
+    Request,
+    Say,
+    Step,
+    Steps,
+    Think,
+    Tokens,
+    in_turn,
+)
 from tests.model_server import ModelServer
 
 OPEN = ToolSchema("browser.open", "Open a page.", {"type": "object", "properties": {"url": {"type": "string"}}})
@@ -279,10 +294,14 @@ async def test_reasoning_goes_back_to_its_endpoint_with_the_calls_it_led_to(
     assert server.requests[1].messages[2][field] == sent
 
 
-async def test_one_connection_serves_answer_after_answer(server: ModelServer, model: Model) -> None:
-    for _ in range(5):
-        await answer(model)
-    assert server.connections == 1
+@pytest.mark.parametrize("delay", [0.0, 0.01])
+async def test_the_connection_of_a_whole_answer_serves_again(server: ModelServer, model: Model, delay: float) -> None:
+    server.script = [Say("Hello."), Late(delay)]
+    async with asyncio.timeout(5):
+        before = -1
+        while server.connections != before:
+            before = server.connections
+            await answer(model)
 
 
 async def test_two_hundred_answers_stream_at_once(server: ModelServer, model: Model) -> None:

@@ -101,7 +101,10 @@ async def test_what_is_independent_is_done_at_once_and_what_was_ordered_is_not()
 
 
 async def test_a_file_is_not_read_before_it_is_written() -> None:
-    turns: list[Turn] = [UserTurn("write hello to a.txt and read a.txt")]
+    turns: list[Turn] = [UserTurn("list the files and write hello to a.txt and read a.txt")]
+    listing = await step(turns)
+    assert wanted(listing) == [("file.list", {"path": ""})]
+    turns += replied(listing, "b.txt")
     first = await step(turns)
     assert wanted(first) == [("file.write", {"path": "a.txt", "content": "hello\n"})]
     turns += replied(first, "Wrote it.")

@@ -17,6 +17,7 @@ from meshwright.v1 import error_reason_pb2 as reasons
 
 MAX_ERROR_BYTES = 64 << 10
 RECONNECT_SECONDS = 0.1
+END_SECONDS = 2.0
 
 
 class Connection:
@@ -27,6 +28,7 @@ class Connection:
         self._endpoint = endpoint
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
+        self._ending: dict[aiohttp.ClientResponse, asyncio.TimerHandle] = {}
         self._closed = False
 
     async def ask(self, body: bytes) -> aiohttp.ClientResponse:
@@ -43,9 +45,25 @@ class Connection:
         )
         return await attempts(self._ask_once, body)
 
+    def let_end(self, response: aiohttp.ClientResponse) -> None:
+        """Give the end of a body, behind which there is nothing more to read, a moment to come: then its connection serves again.
+
+        It comes with the last event or right after it, and frees the connection without being read.
+        """
+        if response.content.is_eof():
+            response.close()
+        else:
+            self._ending[response] = asyncio.get_running_loop().call_later(END_SECONDS, self._end, response)
+
+    def _end(self, response: aiohttp.ClientResponse) -> None:
+        self._ending.pop(response).cancel()
+        response.close()
+
     async def close(self) -> None:
         """Close all connections."""
         self._closed = True
+        for response in list(self._ending):
+            self._end(response)
         if self._session is not None:
             await self._session.close()
 

@@ -39,7 +39,10 @@ class OpenAIModel:
         )
         answer = Answer(names)
         body = BodyReader(
-            response, first=self._settings.model_first_token_timeout, between=self._settings.model_idle_timeout
+            response,
+            first=self._settings.model_first_token_timeout,
+            between=self._settings.model_idle_timeout,
+            let_end=self._connection.let_end,
         )
         try:
             reader = AnswerReader(self.name, body, response.content_type, answer)

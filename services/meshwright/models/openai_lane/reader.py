@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import aiohttp
-
-DRAIN_SECONDS = 0.05
 
 
 class SilentError(Exception):
@@ -25,14 +24,23 @@ class BodyReader:
     consumer is not the provider's silence.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, *, first: float, between: float) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        *,
+        first: float,
+        between: float,
+        let_end: Callable[[aiohttp.ClientResponse], None],
+    ) -> None:
         self._response = response
         self._content = response.content
+        self._let_end = let_end
         self._loop = asyncio.get_running_loop()
         self._limit = first
         self._between = between
         self._waiting_since: float | None = None
         self._silent = False
+        self._answered = False
         self._timer = self._loop.call_later(first, self._look)
 
     async def read(self) -> bytes:
@@ -59,19 +67,17 @@ class BodyReader:
             self._rearm(self._between)
         return data
 
-    async def drain(self) -> None:
-        """Read to the end, which comes with the last event or right after it: the connection can then serve again."""
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while await self._content.readany():
-                    pass
-        except (TimeoutError, aiohttp.ClientError):
-            return
+    def answered(self) -> None:
+        """Say that the answer is whole: what remains of the body is its end, and the connection can serve again."""
+        self._answered = True
 
     def close(self) -> None:
-        """Stop watching and close the connection, unless the whole body was read: then it serves the next request."""
+        """Stop watching, and close the connection unless the answer is whole."""
         self._timer.cancel()
-        self._response.close()
+        if self._answered:
+            self._let_end(self._response)
+        else:
+            self._response.close()
 
     def _rearm(self, seconds: float) -> None:
         self._timer.cancel()

@@ -54,7 +54,7 @@ class AnswerReader:
         if self._done or not data:
             self._done = True
             self._check_whole()
-            await self._body.drain()
+            self._body.answered()
 
     async def _read_document(self, parts: list[Part]) -> None:
         """The answer of a server that does not stream although it was asked to."""
