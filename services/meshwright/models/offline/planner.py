@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from meshwright.models.call_ids import new_call_id
@@ -11,7 +12,7 @@ from meshwright.models.interface import Finished, ModelRequest, Part, ReasoningD
 from meshwright.models.offline import guide, plan
 from meshwright.models.offline.execution import carry_out, conclusion
 from meshwright.models.offline.grammar import parse
-from meshwright.models.offline.memory import Call, Result, Task, recall, results_of
+from meshwright.models.offline.memory import Call, Result, recall, results_of
 from meshwright.models.offline.work import Work
 
 MAX_STEPS = 30
@@ -56,7 +57,8 @@ class OfflinePlanner:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Part, None]:
         """Answer `request`."""
-        step = self._next(recall(request.turns), {tool.name for tool in request.tools})
+        # Reading long pages takes a tenth of a second, in which others' answers must not stand still.
+        step = await asyncio.to_thread(self._next, request)
         if step.calls:
             yield ReasoningDelta(_announced(step.calls))
         for call in step.calls:
@@ -68,7 +70,9 @@ class OfflinePlanner:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _next(self, task: Task, offered: Collection[str]) -> _Next:
+    def _next(self, request: ModelRequest) -> _Next:
+        task = recall(request.turns)
+        offered = {tool.name for tool in request.tools}
         work = Work(page=task.page, page_is_old=task.page is not None)
         understood = False
         taken = 0

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?", re.UNICODE)
 _ENDINGS = ("ing", "ies", "ed", "es", "s")
 SHORTEST_STEM = 3
+SHORTEST_LIKENESS = 5
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -56,10 +57,14 @@ def alike(one: str, other: str) -> bool:
     """Whether two stems are of one word: `deliver` and `delivery`."""
     if one == other:
         return True
-    short, long = sorted((one, other), key=len)
-    return len(short) >= 5 and len(long) - len(short) <= 3 and long.startswith(short)
+    short, long = (one, other) if len(one) < len(other) else (other, one)
+    return len(short) >= SHORTEST_LIKENESS and len(long) - len(short) <= 3 and long.startswith(short)
 
 
 def found_in(wanted: Iterable[str], text_stems: Collection[str]) -> set[str]:
     """Which of the wanted stems a text has."""
-    return {stem for stem in wanted if any(alike(stem, other) for other in text_stems)}
+    return {
+        stem
+        for stem in wanted
+        if stem in text_stems or (len(stem) >= SHORTEST_LIKENESS and any(alike(stem, other) for other in text_stems))
+    }
