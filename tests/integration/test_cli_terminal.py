@@ -92,7 +92,7 @@ async def test_a_chat_remembers_and_goes_on_after_a_cancelled_run(address: str, 
         screen.type(CTRL_C)
         await screen.shows("\n> ", prompts + 1)
         screen.type("/help\n")
-        await screen.shows("Ctrl-D          leave")
+        await screen.shows("Ctrl-D          leave\n\n> ")
         screen.type(CTRL_D)
         assert await screen.end() == 0
     history = tmp_path / ".local/state/meshwright/chat_history"
@@ -105,9 +105,10 @@ async def test_a_chat_goes_on_in_a_session_that_is_there(address: str, tmp_path:
         assert await screen.end() == 2
         assert "There is no such session." in screen.text
     async with at(address, tmp_path, "chat") as screen:
-        await screen.shows("> ")
+        await screen.shows("\n> ")
         screen.type("/session ses_none\n")
         await screen.shows("There is no such session.")
+        await screen.shows("\n> ", 2)
         screen.type(CTRL_D)
         assert await screen.end() == 0
 

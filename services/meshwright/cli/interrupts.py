@@ -17,6 +17,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self._received: asyncio.Queue[None] = asyncio.Queue()
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -30,6 +31,8 @@ class Interrupts:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+            # asyncio.Runner has one of its own, which must be there again.
+            signal.signal(number, self._before[number])
 
     async def next(self) -> None:
         """Wait for the next one."""

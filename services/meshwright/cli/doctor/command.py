@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from meshwright.cli.doctor.installation import check_installation
 from meshwright.cli.doctor.operation import check_mesh, check_settings
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.cli.up.checks import missing_packages
+from meshwright.cli.up.console import WIDTH_ELSEWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 def doctor(fix: bool, address: str | None) -> int:
     """Print what is found, and what is missing; the exit code."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE)
     if fix and not _fix(console):
         return ExitCode.FAILED
     findings: list[Finding] = []

@@ -33,7 +33,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def up(host: str, port: int, data_dir: Path | None, model: str | None, open_page: bool) -> int:
     """Run a mesh until it is told to stop; the exit code."""
-    console = LastingConsole(stderr=True)
+    console = LastingConsole()
     try:
         check_packages()
         port = check_port(host, port)
