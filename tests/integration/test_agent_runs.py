@@ -129,6 +129,24 @@ async def test_the_next_task_of_a_session_knows_what_was_said_and_done_before(me
     assert "note.txt" in said
 
 
+async def test_a_task_that_ended_without_an_answer_is_told_as_such(mesh: AgentMesh) -> None:
+    mesh.model.script = Hang()
+    session_id = await mesh.new_session()
+    run = await mesh.start(session_id, "first")
+    await mesh.model.wait_requests(1)
+    await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id))
+    await mesh.events(session_id, run.run_id)
+    mesh.model.script = Say("Hello.")
+    second = await mesh.start(session_id, "second")
+    await mesh.events(session_id, second.run_id)
+    turns = [(turn["role"], turn["content"]) for turn in mesh.model.requests[-1].body["messages"][1:]]
+    assert turns == [
+        ("user", "first"),
+        ("assistant", "(This task ended without an answer: cancelled.)"),
+        ("user", "second"),
+    ]
+
+
 async def test_a_long_session_is_not_told_to_the_model_whole(mesh: AgentMesh) -> None:
     session_id = await mesh.new_session()
     for number in range(REMEMBERED_RUNS + 5):

@@ -10,6 +10,7 @@ from meshwright.agent.prompt import tool_turn
 from meshwright.models.interface import AssistantTurn, ToolCall, UserTurn
 from meshwright.store.interface import Page
 from meshwright.v1.event_pb2 import Event, EventKind, Role
+from meshwright.v1.run_pb2 import RunOutcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -21,6 +22,7 @@ CONVERSATION = (
     EventKind.EVENT_KIND_MESSAGE,
     EventKind.EVENT_KIND_TOOL_CALL_STARTED,
     EventKind.EVENT_KIND_TOOL_CALL_FINISHED,
+    EventKind.EVENT_KIND_RUN_FINISHED,
 )
 READ_AT_ONCE = 512
 REMEMBERED_RUNS = 20
@@ -56,6 +58,11 @@ async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn
         if event.HasField("tool_call_finished"):
             finished = event.tool_call_finished
             turns.append(tool_turn(finished.call_id, finished.tool, finished.completion))
+        elif event.HasField("run_finished"):
+            if turns and not isinstance(turns[-1], AssistantTurn):
+                # Every task has an answer: models take it amiss when somebody speaks twice in a row.
+                outcome = RunOutcome.Name(event.run_finished.outcome).removeprefix("RUN_OUTCOME_").lower()
+                turns.append(AssistantTurn(f"(This task ended without an answer: {outcome}.)"))
         elif event.HasField("message"):
             message = event.message
             if message.role == Role.ROLE_USER:
