@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.mesh_process import SERVICES, mesh_process
+from tests.support.mesh_process import mesh_process
 from tests.support.site_server import copied_demo, edit
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ def mesh(tmp_path_factory: pytest.TempPathFactory, model_port: int, demo_dir: Pa
         MESHWRIGHT_OPENAI_BASE_URL=f"http://127.0.0.1:{model_port}/v1",
     ) as running:
         yield running
-        defects = [line for name in SERVICES for line in running.log(name) if "exception" in line]
-        assert defects == []
 
 
 @pytest.fixture

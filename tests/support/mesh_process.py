@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -139,11 +138,6 @@ class MeshProcess:
                 process.kill()
         self.process.wait(STOP_SECONDS)
 
-    def log(self, service: str) -> list[dict[str, object]]:
-        """The log of a service, line by line."""
-        path = self.data_dir / "logs" / f"{service}.log"
-        return [json.loads(line) for line in path.read_text().splitlines()]
-
     def logs(self) -> str:
         """All logs, for people."""
         return "\n".join(path.read_text(errors="replace") for path in (self.data_dir / "logs").glob("*.log"))
@@ -163,7 +157,7 @@ class MeshProcess:
 
 @contextlib.contextmanager
 def mesh_process(folder: Path, **settings: str) -> Iterator[MeshProcess]:
-    """A mesh that is ready; nothing of it is left at the end."""
+    """A mesh that is ready. At the end nothing of it is left, and no service has logged an exception."""
     with tempfile.TemporaryDirectory(prefix="mw-") as temporary:
         mesh = MeshProcess(folder, Path(temporary), **settings)
         try:
@@ -171,6 +165,8 @@ def mesh_process(folder: Path, **settings: str) -> Iterator[MeshProcess]:
             yield mesh
             if mesh.process.poll() is None:
                 mesh.stop()
+            defects = [line for line in mesh.logs().splitlines() if '"exception"' in line or "Traceback" in line]
+            assert defects == []
         finally:
             mesh.kill_what_is_left()
 
