@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -137,6 +138,11 @@ class MeshProcess:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait(STOP_SECONDS)
+
+    def log(self, service: str) -> list[dict[str, object]]:
+        """The log of a service, line by line."""
+        path = self.data_dir / "logs" / f"{service}.log"
+        return [json.loads(line) for line in path.read_text().splitlines()]
 
     def logs(self) -> str:
         """All logs, for people."""
