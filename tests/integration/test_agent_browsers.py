@@ -6,6 +6,10 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from meshwright.serving.address import Address
+from meshwright.serving.channel import open_channel
+from meshwright.v1.browser_service_pb2 import AcquireLeaseRequest
+from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Request, Say, Steps
 from tests.support.agent_mesh import PATIENCE, AgentMesh, agent_mesh
@@ -61,7 +65,7 @@ async def test_more_sessions_than_browsers_each_get_one_in_turn_and_find_their_p
 
 
 async def test_the_browser_of_the_session_that_rests_longest_is_given_back(tmp_path: Path) -> None:
-    async with mesh_with_browsers(tmp_path, capacity=2) as (mesh, pages), asyncio.timeout(PATIENCE):
+    async with mesh_with_browsers(tmp_path, capacity=3) as (mesh, pages), asyncio.timeout(PATIENCE):
         url = pages.add("/page", "A page")
         first, second, third = [await mesh.new_session() for _ in range(3)]
         await do(mesh, first, f"open {url}")
@@ -101,3 +105,13 @@ async def test_sessions_that_begin_at_the_same_time_each_get_a_browser_from_one_
             gate.set()
         ends = [results(events)[-1][0] for events in await asyncio.gather(*together)]
     assert ends == ["SUCCEEDED"] * 3
+
+
+async def test_a_caller_beside_the_agent_finds_a_browser_however_many_sessions_rest(tmp_path: Path) -> None:
+    async with mesh_with_browsers(tmp_path, capacity=2) as (mesh, pages), asyncio.timeout(PATIENCE):
+        sessions = [await mesh.new_session() for _ in range(2)]
+        url = pages.add("/page", "A page")
+        await asyncio.gather(*(do(mesh, session_id, f"open {url}") for session_id in sessions))
+        async with open_channel(Address.parse(f"unix:{tmp_path}/browser.sock")) as channel:
+            acquired = await BrowserServiceStub(channel).AcquireLease(AcquireLeaseRequest())
+    assert acquired.lease.lease_id

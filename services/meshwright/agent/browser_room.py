@@ -1,4 +1,4 @@
-"""Room for one more browser: which sessions have one, and whose is given back when none is free."""
+"""Room for one more browser: which sessions have one, and whose is given back before none is free."""
 
 from __future__ import annotations
 
@@ -19,18 +19,13 @@ BROWSER_TOOLS = "browser."
 
 
 class BrowserRoom:
-    """A session keeps its browser while it rests, for as long as nobody else needs it."""
+    """A session keeps its browser while it rests, but the pool's last one is always left to whoever comes."""
 
     def __init__(self, stub: BrowserServiceStub) -> None:
         self._stub = stub
         self._holding: set[str] = set()
         self._taking: set[str] = set()
         """Sessions that wait for a browser, or are about to, which the pool does not know of yet."""
-
-    @property
-    def in_demand(self) -> bool:
-        """Whether a session waits for a browser."""
-        return bool(self._taking)
 
     def leased(self, session_id: str) -> None:
         """The session has a browser."""
@@ -51,19 +46,19 @@ class BrowserRoom:
         self._taking.discard(session_id)
 
     async def to_give_back(self, resting: Iterable[str]) -> str:
-        """The session whose browser has to be given back because another waits for one; empty when none has to.
+        """The session whose browser has to be given back so that one is left; empty when none has to.
 
         `resting` are the sessions without a run at work, the one that rests longest first.
         """
         candidate = next((session_id for session_id in resting if session_id in self._holding), "")
-        if not candidate or not self.in_demand or await self._is_enough():
+        if not candidate or await self._is_one_left():
             return ""
         return candidate if candidate in self._holding else ""
 
-    async def _is_enough(self) -> bool:
-        """Whether everybody who waits gets a browser as it is; a pool that does not answer is left alone."""
+    async def _is_one_left(self) -> bool:
+        """Whether a browser is left when everybody who waits has got one; a pool that does not answer is left alone."""
         try:
             pool = (await self._stub.GetPool(GetPoolRequest(), **forward(POOL_SECONDS))).pool
         except grpc.aio.AioRpcError:
             return True
-        return pool.leased + max(pool.queued, len(self._taking)) <= pool.capacity
+        return pool.leased + max(pool.queued, len(self._taking)) < pool.capacity

@@ -43,7 +43,7 @@ class AgentSettings(ServerSettings, ModelSettings):
         ge=0,
         le=3600,
         description="Seconds that a session keeps its browser after a run, so that the next message goes on in it. It is "
-        "given back earlier when another session waits for one.",
+        "given back earlier so that one is always left for whoever comes.",
     )
     approvals: str = Field(
         "annotated",
@@ -65,7 +65,7 @@ class AgentSettings(ServerSettings, ModelSettings):
         le=10_000_000,
         description="Characters of conversation that a model is sent; older tool results are left out.",
     )
-    demo: bool = Field(True, description="Whether the demo shop is served under /demo/.")
+    site_demo: bool = Field(True, description="Whether the demo shop is served under /demo/.")
 
     @property
     def store_path(self) -> Path:
@@ -80,7 +80,7 @@ class AgentSettings(ServerSettings, ModelSettings):
     @property
     def demo_site(self) -> str:
         """Where the agent's browser finds the demo site; empty when it is off."""
-        return self.demo_base_url if self.demo else ""
+        return self.demo_base_url if self.site_demo else ""
 
     @property
     def approval_policy(self) -> ApprovalPolicy:

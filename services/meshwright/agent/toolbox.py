@@ -111,7 +111,7 @@ class Toolbox:
             return stream
 
     async def _make_room(self) -> None:
-        """Where a session waits for a browser and none is free, close the stream that has rested longest with one."""
+        """Where no browser would be left, close the stream that has rested longest with one."""
         async with self._making_room:
             session_id = await self._room.to_give_back(tuple(self._closers))
             if session_id in self._closers:
@@ -123,8 +123,7 @@ class Toolbox:
         self._room.rests(session_id)
         loop = asyncio.get_running_loop()
         self._closers[session_id] = loop.call_later(self._idle_seconds, lambda: self._errand(self.forget(session_id)))
-        if self._room.in_demand:
-            self._errand(self._make_room())
+        self._errand(self._make_room())
 
     async def forget(self, session_id: str) -> None:
         """Close the session's stream."""
