@@ -67,3 +67,17 @@ def gate_tool(gate: asyncio.Event) -> Tool:
         return Output("open")
 
     return wait
+
+
+def counting_tool(name: str, annotations: Annotations, calls: list[str], gate: asyncio.Event) -> Tool:
+    """A tool that notes each of its calls and ends when the gate opens."""
+
+    @tool(name, annotations)
+    async def count(args: Nothing, call: CallContext) -> Output[Done]:
+        """Counts."""
+        calls.append(name)
+        await call.progress("counted")
+        await gate.wait()
+        return Output("counted")
+
+    return count

@@ -160,3 +160,17 @@ def test_services_find_each_other_by_sockets_and_only_the_gateway_has_a_port(
         assert environment["MESHWRIGHT_STOP_GRACE"] == "9", "what a person has set stays"
         assert environment["MESHWRIGHT_GATEWAY_DRAIN_SECONDS"] == "2"
     assert plan.url == "http://localhost:8080"
+
+
+@pytest.mark.parametrize(
+    ("service", "gets"),
+    [("agent", {"OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"}), ("tools", {"AWS_SECRET_ACCESS_KEY"}), ("browser", set())],
+)
+def test_a_service_gets_only_the_secrets_that_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: str, gets: set[str]
+) -> None:
+    secrets = {"OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"}
+    for name in secrets:
+        monkeypatch.setenv(name, "secret")
+    environment = Plan("127.0.0.1", 8080, tmp_path, Path("/run/x"), {}).environment(service)
+    assert secrets & set(environment) == gets

@@ -43,7 +43,8 @@ LONGEST_SECONDS = 3600.0
 class Actions:
     """The calls of one step. First append `opening`, then `run`.
 
-    `questions` are those that a person was asked about before, when the step goes on in another process.
+    When a step goes on in another process, `questions` are those that a person was asked before, and `attempts` says of calls that are
+    made again which attempt this is.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Actions:
         asked: Sequence[Asked],
         step: int,
         questions: Iterable[Approval] = (),
+        attempts: Mapping[str, int] | None = None,
     ) -> None:
         self._log = log
         self._toolbox = toolbox
@@ -62,6 +64,7 @@ class Actions:
         self._tools = tools
         self._asked = asked
         self._step = step
+        self._attempts = attempts or {}
         self._questions = {approval.call.call_id: approval for approval in questions}
         self.asked_a_person = bool(self._questions)
         """A person may have changed what the model asked for."""
@@ -81,6 +84,10 @@ class Actions:
             else:
                 drafts.append(self._started(asked))
         return drafts
+
+    def again(self) -> list[Draft]:
+        """The intent of every call that is made again."""
+        return [self._started(asked) for asked in self._asked if asked.call_id in self._attempts]
 
     async def run(self) -> list[ToolTurn]:
         """Run all calls; their results in the order in which they were asked. A cancel closes every call in the log first."""
@@ -102,7 +109,7 @@ class Actions:
             arguments=_struct(asked),
             step=self._step,
             annotations=tool.annotations if tool is not None else None,
-            attempt=1,
+            attempt=self._attempts.get(asked.call_id, 1),
         )
         return self._log.draft(tool_call_started=intent)
 

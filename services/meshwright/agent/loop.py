@@ -21,7 +21,7 @@ from meshwright.v1.event_pb2 import Message, Role, RunStarted
 from meshwright.v1.run_pb2 import RunOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
 
     from meshwright.agent.approving import ApprovalPolicy, Approvals
     from meshwright.agent.inputs import Inputs
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from meshwright.agent.toolbox import Toolbox
     from meshwright.models.interface import Model, ToolTurn, Turn
     from meshwright.store.interface import Store
-    from meshwright.v1.event_pb2 import Approval
+    from meshwright.v1.event_pb2 import ToolCallStarted
     from meshwright.v1.tool_pb2 import Tool
+    from meshwright.v1.tool_pb2 import ToolCall as ProtoToolCall
 
 
 class Parts(NamedTuple):
@@ -66,11 +67,12 @@ class AgentLoop:
     async def run(self) -> Ending | None:
         """How the run is to end; None when its end is written already. Raises what ends it otherwise."""
         model = self._parts.models.get(self._run.spec.options.model)
-        step, questions = await self._begin(model)
+        step, journal = await self._begin(model)
         offered = await self._parts.toolbox.tools(self._run.spec.options.tools)
         tools = {tool.name: tool.message for tool in offered}
         schemas = [tool.schema for tool in offered]
-        await self._go_on_asking(questions, tools, step - 1)
+        if journal is not None:
+            await self._go_on(journal, tools)
         turns = await self._conversation()
         while True:
             turns.extend(await self._inputs.apply())
@@ -91,32 +93,32 @@ class AgentLoop:
                 turns.append(thought.turn())
             step += 1
 
-    async def _begin(self, model: Model) -> tuple[int, list[Approval]]:
-        """Write that the run begins, or goes on; the number of its next step, and the questions that are open."""
+    async def _begin(self, model: Model) -> tuple[int, Journal | None]:
+        """Write that the run begins, or goes on; the number of its next step, and what was done before a takeover."""
         started = self._log.draft(run_started=RunStarted(attempt=self._run.attempt, model=model.name))
         task = self._log.draft(message=Message(message_id=new_id("msg"), role=Role.ROLE_USER, text=self._run.spec.task))
         if self._run.attempt == 1:
             await self._log.append(started, task)
-            return 1, []
+            return 1, None
         journal = await Journal.read(self._parts.store, self._log)
         opening = (started,) if journal.begun else (started, task)
         await self._log.append(*opening, *journal.closings(self._log))
-        return journal.steps + 1, list(journal.questions.values())
+        return journal.steps + 1, journal
 
-    async def _go_on_asking(self, questions: list[Approval], tools: dict[str, Tool], step: int) -> None:
-        """Make the calls of a step about which a person was asked before a takeover."""
-        asked = [
-            ToolCall(question.call.call_id, question.call.tool, MessageToDict(question.call.arguments))
-            for question in questions
-        ]
+    async def _go_on(self, journal: Journal, tools: dict[str, Tool]) -> None:
+        """Finish the step in which the last worker died: calls that a person was asked about, and calls that may be made again."""
+        questions = list(journal.questions.values())
+        unmade: list[ProtoToolCall | ToolCallStarted] = [question.call for question in questions]
+        unmade += journal.repeatable
+        asked = [ToolCall(call.call_id, call.tool, MessageToDict(call.arguments)) for call in unmade]
         if asked:
-            actions = self._actions(tools, asked, step, questions)
+            attempts = {call.call_id: call.attempt + 1 for call in journal.repeatable}
+            actions = Actions(
+                self._log, self._parts.toolbox, self._approvals, tools, asked, journal.steps, questions, attempts
+            )
+            if again := actions.again():
+                await self._log.append(*again)
             await self._uninterrupted(_made(actions, []))
-
-    def _actions(
-        self, tools: dict[str, Tool], asked: Sequence[ToolCall], step: int, questions: Sequence[Approval] = ()
-    ) -> Actions:
-        return Actions(self._log, self._parts.toolbox, self._approvals, tools, asked, step, questions)
 
     async def _conversation(self) -> list[Turn]:
         return await load_turns(self._parts.store, self._log.principal, self._run.session_id)
@@ -132,7 +134,7 @@ class AgentLoop:
     async def _act(self, thought: Thought, turns: list[Turn], tools: dict[str, Tool]) -> list[Turn]:
         """Make the calls that the model asked for; the conversation with their results."""
         self._run.usage.tool_calls += len(thought.calls)
-        actions = self._actions(tools, thought.calls, thought.step)
+        actions = Actions(self._log, self._parts.toolbox, self._approvals, tools, thought.calls, thought.step)
         await self._log.append(*thought.said(), *actions.opening(), save_run=True)
         results: list[ToolTurn] = []
         if await self._uninterrupted(_made(actions, results)) and not actions.asked_a_person:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshwright.agent.history import read_events
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
-from meshwright.v1.event_pb2 import Approval, EventKind, Message, Role, ToolCallFinished
+from meshwright.v1.event_pb2 import Approval, EventKind, Message, Role, ToolCallFinished, ToolCallStarted
 from meshwright.v1.tool_pb2 import ToolCompletion, ToolOutcome
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Journal:
         self.steps = 0
         self.questions: dict[str, Approval] = {}
         """Approvals by their calls, of calls that were not made yet."""
-        self._open_calls: dict[str, str] = {}
+        self._open_calls: dict[str, ToolCallStarted] = {}
         self._half_message = ""
         self._half_text = ""
 
@@ -55,10 +55,15 @@ class Journal:
                 journal.questions[approval.call.call_id] = approval
             elif event.HasField("tool_call_started"):
                 journal.questions.pop(event.tool_call_started.call_id, None)
-                journal._open_calls[event.tool_call_started.call_id] = event.tool_call_started.tool
+                journal._open_calls[event.tool_call_started.call_id] = event.tool_call_started
             elif event.HasField("tool_call_finished"):
                 journal._open_calls.pop(event.tool_call_finished.call_id, None)
         return journal
+
+    @property
+    def repeatable(self) -> list[ToolCallStarted]:
+        """Calls that were under way and may be made again: twice is as good as once."""
+        return [call for call in self._open_calls.values() if _may_be_repeated(call)]
 
     def closings(self, log: RunLog) -> list[Draft]:
         """The events that close what was left open."""
@@ -72,9 +77,13 @@ class Journal:
                 partial=True,
             )
             drafts.append(log.draft(message=half))
-        for call_id, tool in self._open_calls.items():
-            drafts.append(log.draft(tool_call_finished=_unknown(call_id, tool)))
+        lost = [call for call in self._open_calls.values() if not _may_be_repeated(call)]
+        drafts.extend(log.draft(tool_call_finished=_unknown(call.call_id, call.tool)) for call in lost)
         return drafts
+
+
+def _may_be_repeated(call: ToolCallStarted) -> bool:
+    return call.annotations.idempotent or call.annotations.read_only
 
 
 def _unknown(call_id: str, tool: str) -> ToolCallFinished:

@@ -241,8 +241,8 @@ Global___ResolveApprovalCommand: _TypeAlias = ResolveApprovalCommand  # noqa: Y0
 
 @_typing.final
 class AcknowledgeCommand(_message.Message):
-    """AcknowledgeCommand says how far the client has read. A reader that acknowledges is cut off only when it falls more than 4,096
-    events behind its acknowledgement.
+    """AcknowledgeCommand says how far the client has read. It is a hint that the server may use to drop what it keeps for the stream; whether a
+    reader is cut off depends on what waits for it, acknowledged or not.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

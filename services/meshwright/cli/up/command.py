@@ -58,7 +58,9 @@ def _data_folder(chosen: Path | None) -> Path:
     configured = os.environ.get("MESHWRIGHT_DATA_DIR")
     folder = (chosen or (Path(configured) if configured else default_data_dir())).expanduser().absolute()
     try:
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        # What tasks said and pages showed is nobody else's business.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "logs").mkdir(exist_ok=True)
     except OSError as error:
         raise CannotStartError(
             f"The data folder {folder} cannot be made: {error.strerror}. Choose another one with --data-dir."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 SERVICES = ("gateway", "agent", "tools", "browser", "site")
 PREFIX = "meshwright-"
+PROVIDER_KEY = re.compile(r"_API_KEY$")
+ANY_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 # Somebody waits at the terminal: streams are told to go at once, and nobody needs long to end.
 STOP_SETTINGS = {"MESHWRIGHT_STOP_GRACE": "2", "MESHWRIGHT_GATEWAY_DRAIN_SECONDS": "2"}
 
@@ -53,7 +56,7 @@ class Plan:
     def environment(self, service: str) -> dict[str, str]:
         """Environment of a service's process."""
         inner = [name for name in SERVICES if name != "gateway"]
-        environment = {**STOP_SETTINGS, **os.environ, **self.settings}
+        environment = {**STOP_SETTINGS, **_for_service(service), **self.settings}
         environment |= {f"MESHWRIGHT_{name.upper()}_ADDRESS": f"unix:{self.socket(name)}" for name in inner}
         environment |= {
             "MESHWRIGHT_HOST": self.host,
@@ -66,6 +69,17 @@ class Plan:
         if service in inner:
             environment["MESHWRIGHT_LISTEN"] = f"unix:{self.socket(service)}"
         return environment
+
+
+def _for_service(service: str) -> dict[str, str]:
+    """The environment of whoever started the mesh, without the secrets that are none of the service's business.
+
+    The agent speaks to model providers and the tools may speak to an object store. What runs pages of others gets none.
+    """
+    if service == "agent":
+        return dict(os.environ)
+    secret = PROVIDER_KEY if service == "tools" else ANY_SECRET
+    return {name: value for name, value in os.environ.items() if not secret.search(name)}
 
 
 def make_runtime_dir() -> Path:
