@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE = 30.0
+AGAIN_SECONDS = 1.0
 ROWS, COLUMNS = 40, 120
 CTRL_C, CTRL_D = "\x03", "\x04"
 ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x1b\x07]*(\x1b\\|\x07))")
@@ -60,6 +61,18 @@ class Terminal:
                     await self._news.wait()
         except TimeoutError:
             raise AssertionError(f"{text!r} was not shown {times} times, but:\n{self.text}") from None
+
+    async def shows_after(self, keys: str, text: str, times: int = 1) -> None:
+        """Press the keys until the text was shown so many times.
+
+        Python's line editor overlooks a Ctrl-C that comes while it takes in another key, until the next one comes: a person presses again.
+        """
+        async with asyncio.timeout(PATIENCE):
+            while self.text.count(text) < times:
+                self._news.clear()
+                self.type(keys)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), AGAIN_SECONDS)
 
     def hang_up(self) -> None:
         """Close the window: the program gets SIGHUP, and its terminal is gone."""
