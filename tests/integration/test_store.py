@@ -1,9 +1,10 @@
-"""What every store promises, held against the real engine."""
+"""What every store promises, held against both real engines."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,21 +13,60 @@ from hypothesis import strategies as st
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import CancelRequested, Draft, Once, Page, RunWaiting, SessionDeleted, Signal, Store
-from meshwright.store.live import MAX_BEHIND_EVENTS
-from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
+from meshwright.store.live import MAX_BEHIND_EVENTS, Subscription
+from meshwright.store.opening import StoreInUseError, open_store
+from meshwright.store.sqlite.store import SqliteStore
+from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Event, EventKind, Notice, RunFinished
 from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState, Usage
 from meshwright.v1.session_pb2 import Session
+from tests.support.redis_server import RedisServer, flush
 
 ME = "local"
 LEASE = 30.0
 
 
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await SqliteStore.open(tmp_path / "store.sqlite3")
+def address(engine: str, request: pytest.FixtureRequest) -> str:
+    """Of the store; empty for the embedded one."""
+    return str(request.getfixturevalue("redis_url")) if engine == "redis" else ""
+
+
+@pytest.fixture
+async def store(address: str, tmp_path: Path) -> AsyncIterator[Store]:
+    async with a_store(address, tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def a_store(address: str, folder: Path) -> AsyncIterator[Store]:
+    """A store with nothing in it."""
+    if address:
+        await flush(address)
+    opened = await open_store(address, folder / "store.sqlite3")
     yield opened
     await opened.close()
+
+
+async def taken(subscription: Subscription, count: int) -> list[StoredEvent]:
+    """So many events of a live tail."""
+    events: list[StoredEvent] = []
+    async with asyncio.timeout(10):
+        while len(events) < count:
+            await subscription.wait()
+            events += subscription.take()
+    return events
 
 
 def a_notice(text: str = "hello", run_id: str = "") -> Draft:
@@ -268,9 +308,9 @@ async def test_a_reader_that_falls_too_far_behind_is_ended_with_its_cursor(store
     await a_session(store)
     slow, quick = store.subscribe("ses_1"), store.subscribe("ses_1")
     await store.append_to_session("ses_1", [a_notice()] * MAX_BEHIND_EVENTS)
-    assert len(quick.take()) == MAX_BEHIND_EVENTS
+    assert len(await taken(quick, MAX_BEHIND_EVENTS)) == MAX_BEHIND_EVENTS
     await store.append_to_session("ses_1", [a_notice()])
-    assert [event.sequence for event in quick.take()] == [MAX_BEHIND_EVENTS + 1]
+    assert [event.sequence for event in await taken(quick, 1)] == [MAX_BEHIND_EVENTS + 1]
     with pytest.raises(MeshError) as caught:
         slow.take()
     assert (caught.value.reason_name, caught.value.metadata["last_sequence"]) == ("READER_TOO_SLOW", "0")
@@ -301,31 +341,30 @@ async def test_what_was_committed_survives_and_active_runs_can_be_claimed_by_the
     cursor_back=st.integers(0, 10),
 )
 async def test_a_reader_that_attaches_anywhere_sees_every_event_once_in_order(
-    tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[int, int]], attach_at: int, cursor_back: int
+    address: str, tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[int, int]], attach_at: int, cursor_back: int
 ) -> None:
     """Concurrent appends to three sessions; a reader subscribes in the middle, reads the past, then takes what is live."""
-    store = await SqliteStore.open(tmp_path_factory.mktemp("store") / "store.sqlite3")
-    for number in range(3):
-        await a_session(store, f"ses_{number}")
-    appends: list[Awaitable[None]] = []
-    seen: list[int] = []
-    cursor = 0
-    subscription = None
-    for index, (session, count) in enumerate(batches):
-        if index == attach_at:
-            await asyncio.gather(*appends)
-            cursor = max(0, (await store.get_session(ME, "ses_0")).last_sequence - cursor_back)
+    async with a_store(address, tmp_path_factory.mktemp("store")) as store:
+        for number in range(3):
+            await a_session(store, f"ses_{number}")
+        appends: list[Awaitable[None]] = []
+        seen: list[int] = []
+        cursor = 0
+        subscription = None
+        for index, (session, count) in enumerate(batches):
+            if index == attach_at:
+                await asyncio.gather(*appends)
+                cursor = max(0, (await store.get_session(ME, "ses_0")).last_sequence - cursor_back)
+                subscription = store.subscribe("ses_0")
+            appends.append(asyncio.ensure_future(store.append_to_session(f"ses_{session}", [a_notice()] * count)))
+        if subscription is None:
             subscription = store.subscribe("ses_0")
-        appends.append(asyncio.ensure_future(store.append_to_session(f"ses_{session}", [a_notice()] * count)))
-    if subscription is None:
-        subscription = store.subscribe("ses_0")
-    seen += await sequences(store, "ses_0", after=cursor)
-    await asyncio.gather(*appends)
-    seen += [event.sequence for event in subscription.take() if event.sequence > (seen[-1] if seen else cursor)]
-    total = sum(count for session, count in batches if session == 0)
-    assert seen == list(range(cursor + 1, total + 1))
-    assert await sequences(store, "ses_0") == list(range(1, total + 1))
-    await store.close()
+        seen += await sequences(store, "ses_0", after=cursor)
+        await asyncio.gather(*appends)
+        seen += [event.sequence for event in subscription.take() if event.sequence > (seen[-1] if seen else cursor)]
+        total = sum(count for session, count in batches if session == 0)
+        assert seen == list(range(cursor + 1, total + 1))
+        assert await sequences(store, "ses_0") == list(range(1, total + 1))
 
 
 async def test_appends_of_many_sessions_at_once_keep_the_order_of_each(store: Store) -> None:

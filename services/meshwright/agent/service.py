@@ -24,7 +24,7 @@ from meshwright.serving.errors import MeshError
 from meshwright.serving.server import Service
 from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
-from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
+from meshwright.store.opening import StoreInUseError, StoreUnreachableError, open_store
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
@@ -159,13 +159,13 @@ class AgentServicer(AgentServiceServicer):
 
 
 def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
-    """AgentService with the embedded store, ready to be served."""
+    """AgentService with the store of the settings, ready to be served."""
 
     @asynccontextmanager
     async def opened(readiness: Readiness) -> AsyncGenerator[AgentServicer, None]:
         try:
-            store = await SqliteStore.open(settings.store_path)
-        except StoreInUseError as error:
+            store = await open_store(settings.store_url, settings.store_path)
+        except (StoreInUseError, StoreUnreachableError) as error:
             raise StartupError(str(error)) from error
         channel = open_channel(settings.tools_address)
         browser = open_channel(settings.browser_address)

@@ -31,6 +31,11 @@ class AgentSettings(ServerSettings, ModelSettings):
         Address("127.0.0.1", 8083),
         description="Where BrowserService is, whose health the agent reports: host:port or unix:/path.",
     )
+    store_url: str = Field(
+        "",
+        description="Redis 7 or Valkey that keeps sessions, runs and events, for any number of replicas: redis://host:port/0, rediss:// "
+        "or unix:///path. Empty: a file in the data folder, for one process.",
+    )
     files_url: str = Field(
         "",
         description="Object store of artifacts: file:///folder, s3://bucket/prefix, gs:// or az://. Empty: a folder in the data folder.",

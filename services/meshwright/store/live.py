@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.stored_event import StoredEvent
@@ -82,12 +82,19 @@ def _too_slow(last_sequence: int) -> MeshError:
 class LiveTails:
     """All subscriptions of one replica."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, joined: Callable[[str], None] | None = None, left: Callable[[str], None] | None = None
+    ) -> None:
+        """`joined` is told of a session that gets its first subscription, `left` of one that loses its last."""
+        self._joined = joined
+        self._left = left
         self._by_session: defaultdict[str, set[Subscription]] = defaultdict(set)
 
     def subscribe(self, session_id: str) -> Subscription:
         """Follow a session from now on."""
         subscription = Subscription(self, session_id)
+        if self._joined is not None and session_id not in self._by_session:
+            self._joined(session_id)
         self._by_session[session_id].add(subscription)
         return subscription
 
@@ -98,6 +105,8 @@ class LiveTails:
             subscriptions.discard(subscription)
             if not subscriptions:
                 del self._by_session[subscription.session_id]
+                if self._left is not None:
+                    self._left(subscription.session_id)
 
     def publish(self, session_id: str, events: Sequence[StoredEvent]) -> None:
         """Give events to all who follow the session."""

@@ -1,0 +1,22 @@
+"""Which store the settings ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meshwright.store.interface import Store
+from meshwright.store.redis.connection import StoreUnreachableError
+from meshwright.store.redis.store import RedisStore
+from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
+
+__all__ = ["StoreInUseError", "StoreUnreachableError", "open_store"]
+
+
+async def open_store(url: str, path: Path) -> Store:
+    """The shared store of the address, or without one the embedded store of the file.
+
+    Raises:
+        StoreInUseError: another process has the file open.
+        StoreUnreachableError: nobody answers at the address, or it cannot be read.
+    """
+    return await RedisStore.open(url) if url else await SqliteStore.open(path)

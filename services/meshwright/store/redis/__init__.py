@@ -1,0 +1,1 @@
+"""The shared store: Redis 7 or Valkey, for any number of replicas."""

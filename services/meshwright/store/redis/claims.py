@@ -1,0 +1,134 @@
+"""Claiming runs: where to look, and who gets one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.resources import files
+from typing import NamedTuple
+
+from meshwright.store.interface import Claim, ClaimedRun
+from meshwright.store.redis import keys
+from meshwright.store.redis.connection import Client, answered
+from meshwright.store.redis.plan import Plan, now, run_field
+from meshwright.store.redis.runs import claim_guards
+from meshwright.store.redis.sessions import timestamp
+from meshwright.v1.run_pb2 import Run, RunState
+
+RESCHEDULE = (files(__package__) / "reschedule.lua").read_text()
+LOOKS = 16
+MARGIN_MICROS = 30_000_000
+"""A session is scheduled this much ahead before its run is stored: longer than the writer tries."""
+ACTIVE = str(RunState.RUN_STATE_ACTIVE).encode()
+
+CarryOut = Callable[[str, Plan], Awaitable[str]]
+"""Carries out a plan on a session and gives the code of its outcome."""
+
+
+class Oldest(NamedTuple):
+    """The first run of a session that has not ended."""
+
+    run_id: str
+    principal: str
+    record: bytes
+    state: bytes
+    token: bytes
+    until: int
+    cancelled: bool
+
+
+async def announce(client: Client, session_id: str) -> None:
+    """Have the session looked at later, in case this replica dies before it says that a run waits there."""
+    await answered(client.zadd(keys.SCHEDULE, {session_id: now() + MARGIN_MICROS}, lt=True))
+
+
+async def schedule(client: Client, session_id: str) -> None:
+    """Have the session looked at now."""
+    await answered(client.zadd(keys.SCHEDULE, {session_id: now()}))
+
+
+async def claim(client: Client, carry_out: CarryOut, owner: str, lease_micros: int) -> ClaimedRun | None:
+    """Claim the oldest run that is free."""
+    while rows := await answered(
+        client.zrangebyscore(keys.SCHEDULE, "-inf", now(), start=0, num=LOOKS, withscores=True)
+    ):
+        for member, score in rows:
+            session_id = member.decode()
+            claimed = await _claim_of(client, carry_out, session_id, score, owner, lease_micros)
+            if claimed is not None:
+                return claimed
+    return None
+
+
+async def _claim_of(
+    client: Client, carry_out: CarryOut, session_id: str, score: float, owner: str, lease_micros: int
+) -> ClaimedRun | None:
+    oldest = await _oldest(client, session_id)
+    if oldest is None:
+        await _reschedule(client, session_id, score, None)
+        return None
+    time = now()
+    if oldest.state == ACTIVE and oldest.until > time:
+        await _reschedule(client, session_id, score, oldest.until)
+        return None
+    claimed, plan = _claiming(session_id, oldest, owner, time, time + lease_micros)
+    if await carry_out(session_id, plan) != "done":
+        return None
+    await _reschedule(client, session_id, score, time + lease_micros)
+    return claimed
+
+
+def _claiming(session_id: str, oldest: Oldest, owner: str, time: int, until: int) -> tuple[ClaimedRun, Plan]:
+    run = Run.FromString(oldest.record)
+    run.state = RunState.RUN_STATE_ACTIVE
+    run.attempt += 1
+    if not run.HasField("start_time"):
+        run.start_time.CopyFrom(timestamp(time))
+    token = int(oldest.token) + 1
+
+    def field(name: str) -> str:
+        return run_field(oldest.run_id, name)
+
+    plan = Plan(
+        absent="moved",
+        guards=[(field("record"), oldest.record, "moved"), (field("token"), oldest.token, "moved")],
+        values={
+            field("record"): run.SerializeToString(),
+            field("state"): ACTIVE,
+            field("token"): str(token),
+            field("owner"): owner,
+            field("until"): str(until),
+        },
+    )
+    if oldest.state == ACTIVE:
+        plan.guards.append((field("until"), str(oldest.until), "moved"))
+    return ClaimedRun(Claim(session_id, oldest.run_id, token, oldest.principal), run, oldest.cancelled), plan
+
+
+async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
+    """Renew claims; those that are lost."""
+    until = str(now() + lease_micros)
+    lost = []
+    for held in claims:
+        plan = Plan(
+            absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until}
+        )
+        if await carry_out(held.session_id, plan) != "done":
+            lost.append(held)
+    return lost
+
+
+async def _oldest(client: Client, session_id: str) -> Oldest | None:
+    first = await answered(client.zrange(keys.open_runs(session_id), 0, 0))
+    if not first:
+        return None
+    run_id = first[0].decode()
+    names = ["principal", *(run_field(run_id, name) for name in ("record", "state", "token", "until", "cancelled"))]
+    principal, record, state, token, until, cancelled = await answered(client.hmget(keys.state(session_id), names))
+    if record is None:
+        return None
+    return Oldest(run_id, principal.decode(), record, state, token, int(until or 0), cancelled is not None)
+
+
+async def _reschedule(client: Client, session_id: str, score: float, until: int | None) -> None:
+    wanted = "" if until is None else str(until)
+    await answered(client.eval(RESCHEDULE, 1, keys.SCHEDULE, session_id, f"{score:.0f}", wanted))

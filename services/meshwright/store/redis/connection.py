@@ -1,0 +1,62 @@
+"""Connections to the server, and what its failures are called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import RedisError
+
+from meshwright.serving.errors import MeshError
+from meshwright.v1 import error_reason_pb2 as reasons
+
+T = TypeVar("T")
+SERVER_FAILURES = (RedisError, OSError)
+ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+HEALTH_SECONDS = 10
+READ_RETRIES = 4
+
+Client = Any
+"""redis-py's annotations promise less than it gives: commands are awaitable, keys and values are bytes."""
+
+
+class StoreUnreachableError(Exception):
+    """The server that MESHWRIGHT_STORE_URL names does not answer, or the setting is wrong. The message is for people."""
+
+
+def connect(url: str, *, retries: int = 0) -> Client:
+    """A client with connections of its own. Commands are repeated only `retries` times: reads may be, changes may not."""
+    return Redis.from_url(
+        url,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        health_check_interval=HEALTH_SECONDS,
+        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02) if retries else NoBackoff(), retries),
+    )
+
+
+def place_of(url: str) -> str:
+    """Where the server is, without name and password."""
+    parts = urlsplit(url)
+    try:
+        return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
+    except ValueError:
+        return "an address that cannot be read"
+
+
+def unavailable(message: str = "The store does not answer.") -> MeshError:
+    """UNAVAILABLE."""
+    return MeshError(reasons.ERROR_REASON_UNAVAILABLE, message, metadata={"service": "store"})
+
+
+async def answered(command: Awaitable[T]) -> T:
+    """A command's answer. UNAVAILABLE."""
+    try:
+        return await command
+    except SERVER_FAILURES as error:
+        raise unavailable() from error

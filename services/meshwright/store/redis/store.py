@@ -1,0 +1,391 @@
+"""The shared store as a `Store`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from meshwright.serving.errors import MeshError
+from meshwright.store.interface import (
+    ApprovalSettled,
+    CancelRequested,
+    Claim,
+    ClaimedRun,
+    Draft,
+    InputDelivered,
+    Once,
+    Page,
+    RunWaiting,
+    SessionDeleted,
+    SettledApproval,
+    Signal,
+)
+from meshwright.store.live import Subscription
+from meshwright.store.redis import approvals, claims, keys, runs, sessions, signals
+from meshwright.store.redis.connection import (
+    SERVER_FAILURES,
+    READ_RETRIES,
+    Client,
+    StoreUnreachableError,
+    answered,
+    connect,
+    place_of,
+    unavailable,
+)
+from meshwright.store.redis.follower import Follower
+from meshwright.store.redis.plan import Plan, now
+from meshwright.store.redis.requests import once as once_only
+from meshwright.store.redis.writer import Outcome, Writer
+from meshwright.store.refusals import InputsWaitingError, claim_lost, session_not_found
+from meshwright.store.stored_event import StoredEvent, place
+from meshwright.v1.event_pb2 import Approval, ApprovalResolved
+from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.session_pb2 import Session
+
+log = structlog.get_logger(__name__)
+MAX_MOVES = 64
+"""A change that was overtaken so many times gives up."""
+READ_PIECE = 1000
+
+
+class RedisStore:
+    """A store on a server that any number of replicas share. Open it with `RedisStore.open`."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Client = connect(url, retries=READ_RETRIES)
+        self._changing: Client = connect(url)
+        self._writer = Writer(self._changing)
+        self._listener: Callable[[Signal], None] = lambda signal: None
+        self._follower = Follower(
+            self._changing, self._writer.name, self._read_log, self._last_sequence, self._take
+        )
+        self._background: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def open(cls, url: str) -> RedisStore:
+        """Connect.
+
+        Raises:
+            StoreUnreachableError: the address cannot be read, or nobody answers there.
+        """
+        try:
+            store = cls(url)
+        except ValueError as error:
+            raise StoreUnreachableError(
+                "MESHWRIGHT_STORE_URL is not an address of a store: redis://host:port/0, rediss:// or unix:///path."
+            ) from error
+        try:
+            await store._client.ping()
+        except SERVER_FAILURES as error:
+            await store._disconnect()
+            raise StoreUnreachableError(
+                f"No Redis or Valkey can be used at {place_of(url)} ({type(error).__name__}). Start it, or correct "
+                "MESHWRIGHT_STORE_URL; without it the store is a file."
+            ) from error
+        store._follower.start()
+        return store
+
+    async def create_session(self, session: Session, once: Once | None) -> Session:
+        """See Store."""
+        principal = session.principal
+
+        async def carry_out(session_id: str, answer_key: str) -> Session:
+            await self._touch(principal, session_id)
+            outcome = await self._change(session_id, sessions.creation(session, session_id), answer_key=answer_key)
+            return Session.FromString(outcome.answer)
+
+        return await once_only(self._client, principal, session.session_id, once, carry_out, Session.FromString)
+
+    async def get_session(self, principal: str, session_id: str) -> Session:
+        """See Store."""
+        return await sessions.get(self._client, principal, session_id)
+
+    async def list_sessions(self, principal: str, page: Page) -> list[tuple[Session, tuple[int, int]]]:
+        """See Store."""
+        return await sessions.list_page(self._client, principal, page)
+
+    async def delete_session(self, principal: str, session_id: str, once: Once | None) -> None:
+        """See Store."""
+        signal = SessionDeleted(session_id)
+
+        async def carry_out(session_id: str, answer_key: str) -> None:
+            plan = Plan(
+                absent="session",
+                guards=[("principal", principal, "session")],
+                answer=(b"", b"", 0),
+                signal=self._encoded(signal),
+                drop=True,
+            )
+            outcome = await self._change(session_id, plan, answer_key=answer_key)
+            await answered(self._client.zrem(keys.sessions(principal), session_id))
+            await answered(self._client.zrem(keys.SCHEDULE, session_id))
+            if outcome.code == "done":
+                self._take(signal)
+
+        await once_only(self._client, principal, session_id, once, carry_out, lambda answer: None)
+
+    async def enqueue_run(
+        self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
+    ) -> Run:
+        """See Store."""
+
+        async def carry_out(session_id: str, answer_key: str) -> Run:
+            await runs.check_owner(self._client, principal, session_id)
+            await claims.announce(self._client, session_id)
+
+            async def attempt() -> tuple[Plan, Sequence[Draft]]:
+                plan = await runs.enqueueing(self._client, principal, run, reject_if_busy=reject_if_busy)
+                return plan, drafts
+
+            outcome = await self._change_what_was_read(session_id, attempt, answer_key)
+            await self._schedule(principal, session_id)
+            return Run.FromString(outcome.answer)
+
+        return await once_only(self._client, principal, run.session_id, once, carry_out, Run.FromString)
+
+    async def get_run(self, principal: str, session_id: str, run_id: str) -> Run:
+        """See Store."""
+        return (await runs.find(self._client, principal, session_id, run_id)).run
+
+    async def list_runs(self, principal: str, session_id: str, page: Page) -> list[tuple[Run, tuple[int, int]]]:
+        """See Store."""
+        return await runs.list_page(self._client, principal, session_id, page)
+
+    async def cancel_run(
+        self,
+        principal: str,
+        session_id: str,
+        run_id: str,
+        once: Once | None,
+        settle: Callable[[Run], tuple[Run, Draft]],
+    ) -> Run:
+        """See Store."""
+
+        async def carry_out(session_id: str, answer_key: str) -> Run:
+            signal: CancelRequested | None = None
+
+            async def attempt() -> tuple[Plan, Sequence[Draft]]:
+                nonlocal signal
+                found = await runs.find(self._client, principal, session_id, run_id)
+                active = found.run.state == RunState.RUN_STATE_ACTIVE
+                asked = CancelRequested(session_id, found.run.run_id)
+                signal = asked if active else None
+                return runs.cancelling(principal, found, settle, self._encoded(asked))
+
+            outcome = await self._change_what_was_read(session_id, attempt, answer_key)
+            if signal is not None and outcome.code == "done":
+                self._take(signal)
+            return Run.FromString(outcome.answer)
+
+        return await once_only(self._client, principal, session_id, once, carry_out, Run.FromString)
+
+    async def deliver_input(
+        self,
+        principal: str,
+        session_id: str,
+        run_id: str,
+        once: Once | None,
+        compose: Callable[[Run], Draft],
+        *,
+        interrupt: bool,
+    ) -> Run:
+        """See Store."""
+
+        async def carry_out(session_id: str, answer_key: str) -> Run:
+            async def attempt() -> tuple[Plan, Sequence[Draft]]:
+                found = await runs.find(self._client, principal, session_id, run_id)
+                signal = InputDelivered(session_id, found.run.run_id, interrupt)
+                return runs.delivering(principal, found, compose, self._encoded(signal))
+
+            outcome = await self._change_what_was_read(session_id, attempt, answer_key)
+            run = Run.FromString(outcome.answer)
+            if outcome.code == "done":
+                self._take(InputDelivered(session_id, run.run_id, interrupt))
+            return run
+
+        return await once_only(self._client, principal, session_id, once, carry_out, Run.FromString)
+
+    async def resolve_approval(
+        self,
+        principal: str,
+        session_id: str,
+        approval_id: str,
+        once: Once | None,
+        decide: Callable[[Approval], tuple[ApprovalResolved, Draft]],
+    ) -> SettledApproval:
+        """See Store."""
+
+        async def carry_out(session_id: str, answer_key: str) -> None:
+            signal: ApprovalSettled | None = None
+
+            async def attempt() -> tuple[Plan, Sequence[Draft]]:
+                nonlocal signal
+                found = await approvals.get(self._client, principal, session_id, approval_id)
+                settled = ApprovalSettled(session_id, found.approval.run_id, approval_id)
+                signal = settled if found.resolution is None else None
+                return approvals.settling(principal, found, decide, self._encoded(settled))
+
+            outcome = await self._change_what_was_read(session_id, attempt, answer_key)
+            if signal is not None and outcome.code == "done":
+                self._take(signal)
+
+        await once_only(self._client, principal, session_id, once, carry_out, lambda answer: None)
+        return await approvals.get(self._client, principal, session_id, approval_id)
+
+    async def get_approval(self, principal: str, session_id: str, approval_id: str) -> SettledApproval:
+        """See Store."""
+        return await approvals.get(self._client, principal, session_id, approval_id)
+
+    async def list_approvals(
+        self, principal: str, session_id: str, page: Page, *, pending_only: bool
+    ) -> list[tuple[Approval, tuple[int, int]]]:
+        """See Store."""
+        return await approvals.list_page(self._client, principal, session_id, page, pending_only=pending_only)
+
+    async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
+        """See Store."""
+        return await claims.claim(self._client, self._code_of, owner, int(lease_seconds * 1_000_000))
+
+    async def renew_claims(self, claims_held: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+        """See Store."""
+        return await claims.renew(self._code_of, claims_held, int(lease_seconds * 1_000_000))
+
+    def append(
+        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None, *, inputs_seen: int | None = None
+    ) -> asyncio.Future[list[StoredEvent]]:
+        """See Store."""
+        plan = runs.appending(claim, drafts, run, inputs_seen)
+        ended = run is not None and run.state == RunState.RUN_STATE_FINISHED
+
+        def settle(outcome: Outcome) -> list[StoredEvent]:
+            if outcome.code == "inputs":
+                raise InputsWaitingError(claim.run_id)
+            if outcome.code != "done":
+                raise claim_lost(claim.run_id)
+            events = self._appended(claim.session_id, outcome, drafts)
+            if run is not None and ended:
+                ends = [event for event in events if event.kind == runs.RUN_FINISHED]
+                run.finish_sequence = ends[0].sequence
+                self._later(self._schedule(claim.principal, claim.session_id))
+            return events
+
+        return self._writer.submit(claim.session_id, plan, drafts, settle)
+
+    async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
+        """See Store."""
+        await self._change(session_id, Plan(absent="session"), drafts)
+        principal = await answered(self._client.hget(keys.state(session_id), "principal"))
+        if principal is not None:
+            await self._touch(principal.decode(), session_id)
+
+    async def read(
+        self, session_id: str, after_sequence: int, limit: int, kinds: Sequence[int] = ()
+    ) -> list[StoredEvent]:
+        """See Store."""
+        await self._follower.joined(session_id)
+        if not kinds:
+            return await self._read_log(session_id, after_sequence, limit)
+        chosen: list[StoredEvent] = []
+        while len(chosen) < limit:
+            events = await self._read_log(session_id, after_sequence, READ_PIECE)
+            chosen += [event for event in events if event.kind in kinds]
+            if len(events) < READ_PIECE:
+                break
+            after_sequence = events[-1].sequence
+        return chosen[:limit]
+
+    def subscribe(self, session_id: str) -> Subscription:
+        """See Store."""
+        return self._follower.subscribe(session_id)
+
+    def listen(self, listener: Callable[[Signal], None]) -> None:
+        """See Store."""
+        self._listener = listener
+
+    async def close(self) -> None:
+        """See Store."""
+        await self._follower.close()
+        await self._writer.close()
+        if self._background:
+            await asyncio.wait(self._background)
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        await self._client.aclose()
+        await self._changing.aclose()
+
+    async def _read_log(self, session_id: str, after_sequence: int, limit: int) -> list[StoredEvent]:
+        rows = await answered(self._client.xrange(keys.log(session_id), f"{after_sequence + 1}-0", "+", limit))
+        return [
+            place(int(entry[: entry.index(b"-")]), int(fields[b"k"]), fields[b"r"].decode(), fields[b"p"])
+            for entry, fields in rows
+        ]
+
+    async def _last_sequence(self, session_id: str) -> int:
+        return int(await answered(self._client.hget(keys.state(session_id), "last")) or 0)
+
+    def _appended(self, session_id: str, outcome: Outcome, drafts: Sequence[Draft]) -> list[StoredEvent]:
+        events = [place(sequence, *draft) for sequence, draft in enumerate(drafts, outcome.first)]
+        self._follower.arrive(session_id, events)
+        return events
+
+    def _change(
+        self, session_id: str, plan: Plan, drafts: Sequence[Draft] = (), answer_key: str = ""
+    ) -> asyncio.Future[Outcome]:
+        """Carry out a plan. SESSION_NOT_FOUND; a plan that was overtaken has the outcome `moved`."""
+
+        def settle(outcome: Outcome) -> Outcome:
+            if outcome.code == "session":
+                raise session_not_found(session_id)
+            if outcome.code == "done" and drafts:
+                self._appended(session_id, outcome, drafts)
+            return outcome
+
+        return self._writer.submit(session_id, plan, drafts, settle, answer_key)
+
+    async def _change_what_was_read(
+        self, session_id: str, attempt: Callable[[], Awaitable[tuple[Plan, Sequence[Draft]]]], answer_key: str
+    ) -> Outcome:
+        """Read, plan and change, again whenever what was read has moved."""
+        for _ in range(MAX_MOVES):
+            plan, drafts = await attempt()
+            outcome = await self._change(session_id, plan, drafts, answer_key)
+            if outcome.code != "moved":
+                return outcome
+        raise unavailable("The session changes faster than the store can follow.")
+
+    async def _code_of(self, session_id: str, plan: Plan) -> str:
+        return await self._writer.submit(session_id, plan, (), lambda outcome: outcome.code)
+
+    def _encoded(self, signal: Signal) -> bytes:
+        return signals.encode(self._writer.name, signal)
+
+    def _take(self, signal: Signal) -> None:
+        if isinstance(signal, SessionDeleted):
+            self._follower.subscriptions.end_session(signal.session_id, session_not_found(signal.session_id))
+        self._listener(signal)
+
+    async def _touch(self, principal: str, session_id: str) -> None:
+        await answered(self._client.zadd(keys.sessions(principal), {session_id: now()}))
+
+    async def _schedule(self, principal: str, session_id: str) -> None:
+        """Have somebody look whether a run of the session can be claimed."""
+        await claims.schedule(self._client, session_id)
+        await self._touch(principal, session_id)
+        await answered(self._client.publish(keys.SIGNALS, self._encoded(RunWaiting())))
+        self._take(RunWaiting())
+
+    def _later(self, work: Awaitable[None]) -> None:
+        """Do what needs no answer: a lease that ends makes up for it if it fails."""
+
+        async def guarded() -> None:
+            try:
+                await work
+            except MeshError as error:
+                log.warning("store.not_scheduled", reason=error.reason_name)
+
+        task = asyncio.create_task(guarded())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

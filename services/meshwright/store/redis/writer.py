@@ -1,0 +1,161 @@
+"""Changes of sessions: those that come while others are under way travel together."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError as LostConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError as AnswerTimeoutError,
+    TryAgainError,
+)
+
+from meshwright.serving.errors import MeshError
+from meshwright.store.interface import Draft
+from meshwright.store.redis import keys, wire
+from meshwright.store.redis.connection import SERVER_FAILURES, Client, unavailable
+from meshwright.store.redis.plan import Plan, now
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+TRANSACT = (files(__package__) / "transact.lua").read_bytes()
+PATIENCE_SECONDS = 5.0
+"""A change that could not be made for so long fails."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+MAX_BATCH = 512
+PASSING = (BusyLoadingError, LostConnectionError, ReadOnlyError, AnswerTimeoutError, TryAgainError)
+
+
+class Outcome(NamedTuple):
+    """What became of a plan."""
+
+    code: str
+    """`done`; `answered`: the request was carried out before; or the code of the guard that failed."""
+    first: int = 0
+    """Sequence of the first draft."""
+    answer: bytes = b""
+
+
+class Operation(NamedTuple):
+    """A change as it is sent, what makes its result of the outcome, and who waits for that."""
+
+    command: tuple[object, ...]
+    settle: Callable[[Outcome], Any]
+    future: asyncio.Future[Any]
+
+
+class Writer:
+    """Sends plans in the order in which they came.
+
+    Self-clocking group commit, as in the embedded store. A batch whose answer was lost is sent again: the script knows what it did
+    by the numbers that this writer gives.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.name = uuid.uuid4().hex[:16]
+        self._number = 0
+        self._script = b""
+        self._pending: list[Operation] = []
+        self._work: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def submit(
+        self,
+        session_id: str,
+        plan: Plan,
+        drafts: Sequence[Draft],
+        settle: Callable[[Outcome], T],
+        answer_key: str = "",
+    ) -> asyncio.Future[T]:
+        """Have a plan carried out. `settle` makes the result, or raises the MeshError, in the event loop and in the order of plans."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.set_exception(unavailable("The store is closed."))
+            return future
+        self._number += 1
+        plan.writer, plan.number, plan.time = self.name, self._number, str(now())
+        names = keys.of_session(session_id) + ([answer_key] if answer_key else [])
+        plan_packed, texts = wire.pack_plan(plan)
+        arguments = (plan_packed, wire.pack_drafts(drafts), keys.live(session_id), keys.SIGNALS, *texts)
+        self._pending.append(Operation((len(names), *names, *arguments), settle, future))
+        if self._work is None:
+            self._work = asyncio.create_task(self._send_all(), name="store-writer")
+        return future
+
+    async def close(self) -> None:
+        """Finish what was submitted."""
+        self._closed = True
+        if self._work is not None:
+            await self._work
+
+    async def _send_all(self) -> None:
+        while self._pending:
+            batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+            for operation, result in zip(batch, await self._patiently(batch), strict=True):
+                _settle(operation, result)
+        self._work = None
+
+    async def _patiently(self, batch: Sequence[Operation]) -> Sequence[Any]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
+        pause = FIRST_PAUSE
+        while True:
+            results = await self._attempt(batch)
+            if not any(isinstance(result, PASSING) for result in results):
+                return results
+            if loop.time() + pause > deadline:
+                log.error("store.unreachable", changes=len(batch))
+                return results
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _attempt(self, batch: Sequence[Operation]) -> Sequence[Any]:
+        try:
+            results = await self._send(batch)
+            if any(isinstance(result, NoScriptError) for result in results):
+                self._script = b""
+                results = await self._send(batch)
+        except SERVER_FAILURES:
+            return [LostConnectionError()] * len(batch)
+        return results
+
+    async def _send(self, batch: Sequence[Operation]) -> Sequence[Any]:
+        if not self._script:
+            self._script = await self._client.script_load(TRANSACT)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for operation in batch:
+                pipeline.execute_command("EVALSHA", self._script, *operation.command)
+            results: Sequence[Any] = await pipeline.execute(raise_on_error=False)
+            return results
+
+
+def _settle(operation: Operation, result: Any) -> None:
+    future = operation.future
+    try:
+        if isinstance(result, RedisError):
+            log.error("store.change_failed", exc_info=result)
+            raise unavailable("The store could not be written.")
+        value = operation.settle(_outcome(result))
+    except MeshError as refusal:
+        if not future.done():
+            future.set_exception(refusal)
+        return
+    if not future.done():
+        future.set_result(value)
+
+
+def _outcome(result: Sequence[Any]) -> Outcome:
+    code = result[0].decode()
+    if code == "answered":
+        return Outcome(code, answer=result[1])
+    return Outcome(code, *result[1:])
