@@ -307,6 +307,7 @@ async def test_a_session_is_titled_after_its_first_task(store: Store) -> None:
 async def test_a_reader_that_falls_too_far_behind_is_ended_with_its_cursor(store: Store) -> None:
     await a_session(store)
     slow, quick = store.subscribe("ses_1"), store.subscribe("ses_1")
+    assert await sequences(store) == []
     await store.append_to_session("ses_1", [a_notice()] * MAX_BEHIND_EVENTS)
     assert len(await taken(quick, MAX_BEHIND_EVENTS)) == MAX_BEHIND_EVENTS
     await store.append_to_session("ses_1", [a_notice()])
@@ -341,7 +342,11 @@ async def test_what_was_committed_survives_and_active_runs_can_be_claimed_by_the
     cursor_back=st.integers(0, 10),
 )
 async def test_a_reader_that_attaches_anywhere_sees_every_event_once_in_order(
-    address: str, tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[int, int]], attach_at: int, cursor_back: int
+    address: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    batches: list[tuple[int, int]],
+    attach_at: int,
+    cursor_back: int,
 ) -> None:
     """Concurrent appends to three sessions; a reader subscribes in the middle, reads the past, then takes what is live."""
     async with a_store(address, tmp_path_factory.mktemp("store")) as store:

@@ -245,7 +245,10 @@ class Store(Protocol):
         ...
 
     def subscribe(self, session_id: str) -> Subscription:
-        """Follow a session's events from now on; close it after use."""
+        """Follow a session's events; close it after use.
+
+        Read the log afterwards: whatever a read that was begun after this does not give, the subscription gives.
+        """
         ...
 
     def listen(self, listener: Callable[[Signal], None]) -> None:

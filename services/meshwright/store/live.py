@@ -82,9 +82,7 @@ def _too_slow(last_sequence: int) -> MeshError:
 class LiveTails:
     """All subscriptions of one replica."""
 
-    def __init__(
-        self, joined: Callable[[str], None] | None = None, left: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, joined: Callable[[str], None] | None = None, left: Callable[[str], None] | None = None) -> None:
         """`joined` is told of a session that gets its first subscription, `left` of one that loses its last."""
         self._joined = joined
         self._left = left

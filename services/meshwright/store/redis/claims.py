@@ -109,9 +109,7 @@ async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int)
     until = str(now() + lease_micros)
     lost = []
     for held in claims:
-        plan = Plan(
-            absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until}
-        )
+        plan = Plan(absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until})
         if await carry_out(held.session_id, plan) != "done":
             lost.append(held)
     return lost

@@ -52,9 +52,7 @@ async def find(client: Client, principal: str, session_id: str, run_id: str) -> 
     return Found(Run.FromString(record), record, cancelled is not None)
 
 
-async def list_page(
-    client: Client, principal: str, session_id: str, page: Page
-) -> list[tuple[Run, tuple[int, int]]]:
+async def list_page(client: Client, principal: str, session_id: str, page: Page) -> list[tuple[Run, tuple[int, int]]]:
     """The newest first. SESSION_NOT_FOUND."""
     await check_owner(client, principal, session_id)
     before = f"({page.before[0]}" if page.before else "+inf"

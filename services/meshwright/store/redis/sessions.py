@@ -90,7 +90,9 @@ def _session(session_id: str, held: Mapping[str, bytes | None]) -> Session:
 
 
 def _usage(held: Mapping[str, bytes | None]) -> Usage:
-    usage = Usage(**{name: _number(held[f"usage/{name}"]) for name in COUNTED})
+    usage = Usage()
+    for name in COUNTED:
+        setattr(usage, name, _number(held[f"usage/{name}"]))
     if held["usage/browser_micros"] is not None:
         usage.browser_duration.FromMicroseconds(_number(held["usage/browser_micros"]))
     if held["usage/currency"] is not None:
@@ -118,9 +120,7 @@ async def list_page(client: Client, principal: str, page: Page) -> list[tuple[Se
     while len(sessions) < page.limit:
         missing = page.limit - len(sessions)
         rows = await answered(
-            client.zrevrangebyscore(
-                keys.sessions(principal), before, "-inf", start=shown, num=missing, withscores=True
-            )
+            client.zrevrangebyscore(keys.sessions(principal), before, "-inf", start=shown, num=missing, withscores=True)
         )
         for member, score in rows:
             before, shown = (before, shown + 1) if int(score) == before else (int(score), 1)

@@ -25,8 +25,8 @@ from meshwright.store.interface import (
 from meshwright.store.live import Subscription
 from meshwright.store.redis import approvals, claims, keys, runs, sessions, signals
 from meshwright.store.redis.connection import (
-    SERVER_FAILURES,
     READ_RETRIES,
+    SERVER_FAILURES,
     Client,
     StoreUnreachableError,
     answered,
@@ -58,9 +58,7 @@ class RedisStore:
         self._changing: Client = connect(url)
         self._writer = Writer(self._changing)
         self._listener: Callable[[Signal], None] = lambda signal: None
-        self._follower = Follower(
-            self._changing, self._writer.name, self._read_log, self._last_sequence, self._take
-        )
+        self._follower = Follower(self._changing, self._writer.name, self._read_log, self._last_sequence, self._take)
         self._background: set[asyncio.Task[None]] = set()
 
     @classmethod

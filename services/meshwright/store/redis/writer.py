@@ -11,12 +11,16 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 from redis.exceptions import (
     BusyLoadingError,
-    ConnectionError as LostConnectionError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
-    TimeoutError as AnswerTimeoutError,
     TryAgainError,
+)
+from redis.exceptions import (
+    ConnectionError as LostConnectionError,
+)
+from redis.exceptions import (
+    TimeoutError as AnswerTimeoutError,
 )
 
 from meshwright.serving.errors import MeshError
