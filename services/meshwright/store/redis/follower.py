@@ -61,6 +61,8 @@ class Follower:
         self._changed = asyncio.Event()
         self.subscriptions = LiveTails(self._join, self._leave)
         self._work: asyncio.Task[None] | None = None
+        # The client's library may swallow a cancellation that comes while it sends, so cancelling alone does not end the loops.
+        self._closing = False
 
     def start(self) -> None:
         """Connect, and stay connected."""
@@ -68,6 +70,7 @@ class Follower:
 
     async def close(self) -> None:
         """End every subscription."""
+        self._closing = True
         self.subscriptions.end_all(unavailable("The server stops."))
         if self._work is not None:
             self._work.cancel()
@@ -115,7 +118,7 @@ class Follower:
         self._changed.set()
 
     async def _stay_connected(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 await self._connected()
             except* SERVER_FAILURES:
@@ -134,7 +137,7 @@ class Follower:
 
     async def _keep_joined(self, pubsub: Any) -> None:
         joined: dict[str, Tail] = {}
-        while True:
+        while not self._closing:
             self._changed.clear()
             wanted = dict(self._tails)
             gone = [keys.live(session_id) for session_id in joined if session_id not in wanted]
@@ -144,10 +147,11 @@ class Follower:
             if new:
                 await pubsub.subscribe(*new)
             joined = wanted
-            await self._changed.wait()
+            if not self._closing:
+                await self._changed.wait()
 
     async def _listen(self, pubsub: Any) -> None:
-        while True:
+        while not self._closing:
             message = await pubsub.get_message(timeout=POLL_SECONDS)
             if message is None:
                 continue
