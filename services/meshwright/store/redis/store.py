@@ -14,6 +14,7 @@ from meshwright.store.interface import (
     Claim,
     ClaimedRun,
     Draft,
+    Drafts,
     InputDelivered,
     Once,
     Page,
@@ -37,7 +38,7 @@ from meshwright.store.redis.connection import (
 from meshwright.store.redis.follower import Follower
 from meshwright.store.redis.plan import Plan, now
 from meshwright.store.redis.requests import once as once_only
-from meshwright.store.redis.writer import Outcome, Writer
+from meshwright.store.redis.writer import Change, Outcome, Writer
 from meshwright.store.refusals import InputsWaitingError, claim_lost, session_not_found
 from meshwright.store.stored_event import StoredEvent, place
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
@@ -68,6 +69,10 @@ class RedisStore:
         Raises:
             StoreUnreachableError: the address cannot be read, or nobody answers there.
         """
+        if url.startswith(("redis+cluster://", "rediss+cluster://")):
+            raise StoreUnreachableError(
+                "MESHWRIGHT_STORE_URL: a cluster is not supported yet; name one Redis or Valkey server."
+            )
         try:
             store = cls(url)
         except ValueError as error:
@@ -251,25 +256,28 @@ class RedisStore:
         return await claims.renew(self._code_of, claims_held, int(lease_seconds * 1_000_000))
 
     def append(
-        self, claim: Claim, drafts: Sequence[Draft], run: Run | None = None, *, inputs_seen: int | None = None
+        self, claim: Claim, drafts: Drafts, run: Run | None = None, *, inputs_seen: int | None = None
     ) -> asyncio.Future[list[StoredEvent]]:
         """See Store."""
-        plan = runs.appending(claim, drafts, run, inputs_seen)
         ended = run is not None and run.state == RunState.RUN_STATE_FINISHED
 
-        def settle(outcome: Outcome) -> list[StoredEvent]:
+        def compose() -> Change:
+            composed = drafts() if callable(drafts) else drafts
+            return Change(runs.appending(claim, composed, run, inputs_seen), composed)
+
+        def settle(outcome: Outcome, change: Change) -> list[StoredEvent]:
             if outcome.code == "inputs":
                 raise InputsWaitingError(claim.run_id)
             if outcome.code != "done":
                 raise claim_lost(claim.run_id)
-            events = self._appended(claim.session_id, outcome, drafts)
+            events = self._appended(claim.session_id, outcome, change.drafts)
             if run is not None and ended:
                 ends = [event for event in events if event.kind == runs.RUN_FINISHED]
                 run.finish_sequence = ends[0].sequence
                 self._later(self._schedule(claim.principal, claim.session_id))
             return events
 
-        return self._writer.submit(claim.session_id, plan, drafts, settle)
+        return self._writer.submit(claim.session_id, compose, settle)
 
     async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
         """See Store."""
@@ -334,14 +342,14 @@ class RedisStore:
     ) -> asyncio.Future[Outcome]:
         """Carry out a plan. SESSION_NOT_FOUND; a plan that was overtaken has the outcome `moved`."""
 
-        def settle(outcome: Outcome) -> Outcome:
+        def settle(outcome: Outcome, _: Change) -> Outcome:
             if outcome.code == "session":
                 raise session_not_found(session_id)
             if outcome.code == "done" and drafts:
                 self._appended(session_id, outcome, drafts)
             return outcome
 
-        return self._writer.submit(session_id, plan, drafts, settle, answer_key)
+        return self._writer.submit(session_id, lambda: Change(plan, drafts), settle, answer_key)
 
     async def _change_what_was_read(
         self, session_id: str, attempt: Callable[[], Awaitable[tuple[Plan, Sequence[Draft]]]], answer_key: str
@@ -355,7 +363,7 @@ class RedisStore:
         raise unavailable("The session changes faster than the store can follow.")
 
     async def _code_of(self, session_id: str, plan: Plan) -> str:
-        return await self._writer.submit(session_id, plan, (), lambda outcome: outcome.code)
+        return await self._writer.submit(session_id, lambda: Change(plan), lambda outcome, _: outcome.code)
 
     def _encoded(self, signal: Signal) -> bytes:
         return signals.encode(self._writer.name, signal)

@@ -29,6 +29,18 @@ local function varint(value)
   return table.concat(out)
 end
 
+-- A message with the sequence that it gets by the index of a draft, where the first draft has this one.
+local function place(record, first)
+  if #text(record[2]) == 0 then
+    return text(record[1])
+  end
+  return text(record[1]) .. text(record[2]) .. varint(first + record[3])
+end
+
+local function answer_at(first)
+  return plan.answer and place(plan.answer, first) or ""
+end
+
 -- A writer numbers its transactions. One that comes again because its answer was lost, or late from a connection that was given up,
 -- finds its number taken and its events in the log.
 local function appended_before()
@@ -55,7 +67,7 @@ local repeated = #drafts > 0 and plan.number <= seen
 if repeated then
   local first = appended_before()
   if first then
-    return {"done", first, ""}
+    return {"done", first, answer_at(first)}
   end
 elseif plan.number > seen then
   redis.call("HSET", state, mark, string.format("%.0f", plan.number))
@@ -70,19 +82,9 @@ if repeated then
 end
 
 local first = tonumber(redis.call("HGET", state, "last") or "0") + 1
-local function place(value, tag, index)
-  if #text(tag) == 0 then
-    return text(value)
-  end
-  return text(value) .. text(tag) .. varint(first + index)
-end
-
-local answer = ""
-if plan.answer then
-  answer = place(plan.answer[1], plan.answer[2], plan.answer[3])
-  if KEYS[7] then
-    redis.call("SET", KEYS[7], answer, "EX", plan.kept)
-  end
+local answer = answer_at(first)
+if KEYS[7] and plan.answer then
+  redis.call("SET", KEYS[7], answer, "EX", plan.kept)
 end
 if plan.drop then
   redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
@@ -101,7 +103,7 @@ for field, value in pairs(plan.defaults or {}) do
   redis.call("HSETNX", state, field, value)
 end
 for _, record in ipairs(plan.placed or {}) do
-  redis.call("HSET", state, record[1], place(record[2], record[3], record[4]))
+  redis.call("HSET", state, record[1], place({record[2], record[3], record[4]}, first))
 end
 for field, count in pairs(plan.counts or {}) do
   redis.call("HINCRBY", state, field, string.format("%.0f", count))

@@ -49,16 +49,33 @@ class Outcome(NamedTuple):
     answer: bytes = b""
 
 
-class Operation(NamedTuple):
-    """A change as it is sent, what makes its result of the outcome, and who waits for that."""
+class Change(NamedTuple):
+    """What is to happen to a session."""
 
-    command: tuple[object, ...]
-    settle: Callable[[Outcome], Any]
+    plan: Plan
+    drafts: Sequence[Draft] = ()
+
+
+class Operation(NamedTuple):
+    """Makes a change when it is about to be sent, and its result of the outcome; and who waits for that."""
+
+    session_id: str
+    compose: Callable[[], Change]
+    settle: Callable[[Outcome, Change], Any]
+    answer_key: str
     future: asyncio.Future[Any]
 
 
+class Sent(NamedTuple):
+    """A change as it travels."""
+
+    operation: Operation
+    change: Change
+    command: tuple[object, ...]
+
+
 class Writer:
-    """Sends plans in the order in which they came.
+    """Sends changes in the order in which they came.
 
     Self-clocking group commit, as in the embedded store. A batch whose answer was lost is sent again: the script knows what it did
     by the numbers that this writer gives.
@@ -76,22 +93,19 @@ class Writer:
     def submit(
         self,
         session_id: str,
-        plan: Plan,
-        drafts: Sequence[Draft],
-        settle: Callable[[Outcome], T],
+        compose: Callable[[], Change],
+        settle: Callable[[Outcome, Change], T],
         answer_key: str = "",
     ) -> asyncio.Future[T]:
-        """Have a plan carried out. `settle` makes the result, or raises the MeshError, in the event loop and in the order of plans."""
+        """Have a change made. `compose` is called once, when it is about to be sent. `settle` makes the result, or raises the MeshError.
+
+        Both are called in the event loop and in the order of changes.
+        """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.set_exception(unavailable("The store is closed."))
             return future
-        self._number += 1
-        plan.writer, plan.number, plan.time = self.name, self._number, str(now())
-        names = keys.of_session(session_id) + ([answer_key] if answer_key else [])
-        plan_packed, texts = wire.pack_plan(plan)
-        arguments = (plan_packed, wire.pack_drafts(drafts), keys.live(session_id), keys.SIGNALS, *texts)
-        self._pending.append(Operation((len(names), *names, *arguments), settle, future))
+        self._pending.append(Operation(session_id, compose, settle, answer_key, future))
         if self._work is None:
             self._work = asyncio.create_task(self._send_all(), name="store-writer")
         return future
@@ -104,12 +118,29 @@ class Writer:
 
     async def _send_all(self) -> None:
         while self._pending:
-            batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-            for operation, result in zip(batch, await self._patiently(batch), strict=True):
-                _settle(operation, result)
+            gathered, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
+            batch = [sent for operation in gathered if (sent := self._composed(operation)) is not None]
+            for sent, result in zip(batch, await self._patiently(batch), strict=True):
+                _settle(sent, result)
         self._work = None
 
-    async def _patiently(self, batch: Sequence[Operation]) -> Sequence[Any]:
+    def _composed(self, operation: Operation) -> Sent | None:
+        """The change as it is sent, however often; one that cannot be composed has failed."""
+        try:
+            change = operation.compose()
+        except Exception as error:  # noqa: BLE001 (whoever waits for it is told)
+            if not operation.future.done():
+                operation.future.set_exception(error)
+            return None
+        self._number += 1
+        plan, session_id = change.plan, operation.session_id
+        plan.writer, plan.number, plan.time = self.name, self._number, str(now())
+        names = keys.of_session(session_id) + ([operation.answer_key] if operation.answer_key else [])
+        packed, texts = wire.pack_plan(plan)
+        arguments = (packed, wire.pack_drafts(change.drafts), keys.live(session_id), keys.SIGNALS, *texts)
+        return Sent(operation, change, (len(names), *names, *arguments))
+
+    async def _patiently(self, batch: Sequence[Sent]) -> Sequence[Any]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
@@ -123,7 +154,7 @@ class Writer:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _attempt(self, batch: Sequence[Operation]) -> Sequence[Any]:
+    async def _attempt(self, batch: Sequence[Sent]) -> Sequence[Any]:
         try:
             results = await self._send(batch)
             if any(isinstance(result, NoScriptError) for result in results):
@@ -133,23 +164,23 @@ class Writer:
             return [LostConnectionError()] * len(batch)
         return results
 
-    async def _send(self, batch: Sequence[Operation]) -> Sequence[Any]:
+    async def _send(self, batch: Sequence[Sent]) -> Sequence[Any]:
         if not self._script:
             self._script = await self._client.script_load(TRANSACT)
         async with self._client.pipeline(transaction=False) as pipeline:
-            for operation in batch:
-                pipeline.execute_command("EVALSHA", self._script, *operation.command)
+            for sent in batch:
+                pipeline.execute_command("EVALSHA", self._script, *sent.command)
             results: Sequence[Any] = await pipeline.execute(raise_on_error=False)
             return results
 
 
-def _settle(operation: Operation, result: Any) -> None:
-    future = operation.future
+def _settle(sent: Sent, result: Any) -> None:
+    future = sent.operation.future
     try:
         if isinstance(result, RedisError):
             log.error("store.change_failed", exc_info=result)
             raise unavailable("The store could not be written.")
-        value = operation.settle(_outcome(result))
+        value = sent.operation.settle(_outcome(result), sent.change)
     except MeshError as refusal:
         if not future.done():
             future.set_exception(refusal)
