@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,16 +20,10 @@ from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Event, EventKind, Notice, RunFinished
 from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState, Usage
 from meshwright.v1.session_pb2 import Session
-from tests.support.redis_server import RedisServer, flush
+from tests.support.redis_server import flush
 
 ME = "local"
 LEASE = 30.0
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -386,3 +380,39 @@ async def test_appends_of_many_sessions_at_once_keep_the_order_of_each(store: St
     await asyncio.gather(*appends)
     events = [Event.FromString(stored.payload) for stored in await store.read("ses_7", 1, 100)]
     assert [(event.sequence, event.notice.text) for event in events] == [(n + 2, str(n)) for n in range(50)]
+
+
+async def test_drafts_gather_until_the_append_is_made(store: Store) -> None:
+    await a_session(store)
+    await a_run(store)
+    claimed = await store.claim_run("a", LEASE)
+    assert claimed is not None
+    gathered = ["before"]
+    asked = 0
+
+    def drafts() -> list[Draft]:
+        nonlocal asked
+        asked += 1
+        return [a_notice(text, "run_1") for text in gathered]
+
+    appended = store.append(claimed.claim, drafts)
+    gathered.append("after")
+    events = [Event.FromString(stored.payload) for stored in await appended]
+    assert [event.notice.text for event in events] == ["before", "after"]
+    assert asked == 1
+
+
+async def test_drafts_that_cannot_be_composed_fail_alone(store: Store) -> None:
+    await a_session(store)
+    await a_run(store)
+    claimed = await store.claim_run("a", LEASE)
+    assert claimed is not None
+
+    def drafts() -> list[Draft]:
+        raise LookupError("nothing to say")
+
+    failing = store.append(claimed.claim, drafts)
+    await store.append(claimed.claim, [a_notice("fine", "run_1")])
+    with pytest.raises(LookupError):
+        await failing
+    assert await sequences(store) == [1, 2]

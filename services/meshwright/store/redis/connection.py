@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -55,8 +56,17 @@ def unavailable(message: str = "The store does not answer.") -> MeshError:
 
 
 async def answered(command: Awaitable[T]) -> T:
-    """A command's answer. UNAVAILABLE."""
+    """A command's answer. UNAVAILABLE.
+
+    A cancellation that comes as the command has been sent is lost in the client's library (`asyncio.wait_for` before Python 3.12), so
+    it is made good here.
+    """
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
     try:
-        return await command
+        answer = await command
     except SERVER_FAILURES as error:
         raise unavailable() from error
+    if task and task.cancelling() > cancelled_before:
+        raise asyncio.CancelledError
+    return answer

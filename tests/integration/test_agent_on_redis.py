@@ -1,0 +1,193 @@
+"""The agent on the shared store: both doors, inputs, approvals, cancels, and a second replica that takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from meshwright.serving.address import Address
+from meshwright.serving.channel import open_channel
+from meshwright.serving.server import Server
+from meshwright.tools.run import tools_service
+from meshwright.tools.settings import ToolSettings
+from meshwright.v1 import agent_service_pb2 as pb
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
+from meshwright.v1.event_pb2 import ApprovalState, Event
+from meshwright.v1.run_pb2 import RunOutcome, RunSpec
+from tests.model_script import Call, Hang, Request, Say, Steps, in_turn
+from tests.model_server import ModelServer
+from tests.support.agent_mesh import PATIENCE, AgentMesh, ConverseDoor, Door, UnaryDoor, agent_mesh
+from tests.support.agent_tools import gate_tool, waiting_tool
+
+DOORS: dict[str, Door] = {"unary": UnaryDoor(), "converse": ConverseDoor()}
+WRITE = Call("file.write", {"path": "a.txt", "content": "hello"})
+
+
+@pytest.fixture(params=list(DOORS))
+def door(request: pytest.FixtureRequest) -> Door:
+    return DOORS[request.param]
+
+
+def whole(events: list[Event]) -> bool:
+    """Whether the events are the session's first ones, none missing, with one end."""
+    ends = [event for event in events if event.HasField("run_finished")]
+    return [event.sequence for event in events] == list(range(1, len(events) + 1)) and len(ends) == 1
+
+
+async def test_a_run_with_tools_goes_through_both_doors(tmp_path: Path, redis_url: str, door: Door) -> None:
+    script = in_turn([WRITE, Call("file.list", {})], Say("Written and listed."))
+    async with agent_mesh(tmp_path, script, store_url=redis_url) as mesh:
+        session_id = await mesh.new_session()
+        seen = await door.run(mesh, session_id, RunSpec(task="write"))
+        session = (await mesh.stub.GetSession(pb.GetSessionRequest(session_id=session_id))).session
+    assert seen.error is None
+    assert whole(seen.events)
+    assert seen.kinds.count("tool_call_started") == seen.kinds.count("tool_call_finished") == 2
+    assert seen.events[-1].run_finished.answer == "Written and listed."
+    assert session.last_sequence == len(seen.events)
+    assert session.usage.model_calls == 2
+
+
+async def test_a_run_is_cancelled_through_both_doors(tmp_path: Path, redis_url: str, door: Door) -> None:
+    cancelled = asyncio.Event()
+    async with agent_mesh(tmp_path, Call("test.wait", {}), [waiting_tool(cancelled)], store_url=redis_url) as mesh:
+        seen = await door.run(mesh, await mesh.new_session(), RunSpec(task="wait"), cancel_at="tool_call_progress")
+        await asyncio.wait_for(cancelled.wait(), PATIENCE)
+    assert whole(seen.events)
+    assert seen.events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_CANCELLED
+
+
+async def test_a_repeated_request_gives_the_same_run(tmp_path: Path, redis_url: str) -> None:
+    async with agent_mesh(tmp_path, Say("Once."), store_url=redis_url) as mesh:
+        session_id = await mesh.new_session()
+        both = [await mesh.start(session_id, "do it", request_id="again") for _ in range(2)]
+        events = await mesh.events(session_id, both[0].run_id)
+    assert both[0] == both[1]
+    assert whole(events)
+
+
+async def test_an_input_reaches_a_run_at_work(tmp_path: Path, redis_url: str) -> None:
+    def script(request: Request) -> Steps:
+        said = [str(turn["content"]) for turn in request.body["messages"] if turn["role"] == "user"]
+        return Say(" / ".join(said)) if request.step else Call("test.wait", {})
+
+    gate = asyncio.Event()
+    async with agent_mesh(tmp_path, script, [gate_tool(gate)], store_url=redis_url) as mesh:
+        session_id = await mesh.new_session()
+        run = await mesh.start(session_id, "one")
+        await mesh.wait_for(session_id, "tool_call_progress")
+        await mesh.stub.SteerRun(pb.SteerRunRequest(session_id=session_id, text="two", request_id="in-1"))
+        gate.set()
+        events = await mesh.events(session_id, run.run_id)
+    assert whole(events)
+    assert events[-1].run_finished.answer == "one / two"
+
+
+async def test_a_person_is_asked_and_answers(tmp_path: Path, redis_url: str) -> None:
+    script = in_turn(WRITE, Say("Done."))
+    async with agent_mesh(tmp_path, script, approvals="file.write", store_url=redis_url) as mesh:
+        session_id = await mesh.new_session()
+        run = await mesh.start(session_id, "write")
+        asked = await mesh.wait_for(session_id, "approval_requested")
+        approval_id = asked.approval_requested.approval.approval_id
+        decision = pb.ApprovalDecision(approve=pb.Approve())
+        request = pb.ResolveApprovalRequest(session_id=session_id, approval_id=approval_id, decision=decision)
+        await mesh.stub.ResolveApproval(request)
+        events = await mesh.events(session_id, run.run_id)
+        listed = await mesh.stub.ListApprovals(pb.ListApprovalsRequest(session_id=session_id))
+    assert whole(events)
+    assert [approval.state for approval in listed.approvals] == [ApprovalState.APPROVAL_STATE_APPROVED]
+    assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
+
+
+async def test_an_input_through_one_replica_reaches_the_run_of_another(tmp_path: Path, redis_url: str) -> None:
+    cancelled = asyncio.Event()
+    folders = [tmp_path / name for name in ("a", "b")]
+    async with (
+        agent_mesh(folders[0], Call("test.wait", {}), [waiting_tool(cancelled)], store_url=redis_url) as first,
+        replica(first, folders[1], redis_url) as second,
+    ):
+        session_id = await first.new_session()
+        run = await first.start(session_id, "wait")
+        await first.wait_for(session_id, "tool_call_progress")
+        watching = asyncio.create_task(second.events(session_id, run.run_id))
+        await second.stub.CancelRun(pb.CancelRunRequest(session_id=session_id, run_id=run.run_id))
+        events = await watching
+    assert whole(events)
+    assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_CANCELLED
+
+
+@contextlib.asynccontextmanager
+async def replica(mesh: AgentMesh, folder: Path, redis_url: str) -> AsyncIterator[AgentMesh]:
+    """A second mesh on the same store, whose own tools and model play no part."""
+    async with agent_mesh(folder, mesh.model.script, [waiting_tool(asyncio.Event())], store_url=redis_url) as second:
+        yield second
+
+
+@contextlib.asynccontextmanager
+async def agent_process(
+    folder: Path, name: str, redis_url: str, model_base_url: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, AgentServiceStub]]:
+    """An agent in a process of its own."""
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "MESHWRIGHT_LISTEN": f"unix:{folder / name}.sock",
+        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
+        "MESHWRIGHT_DATA_DIR": str(folder),
+        "MESHWRIGHT_STORE_URL": redis_url,
+        "MESHWRIGHT_MODEL": "openai:scripted",
+        "MESHWRIGHT_OPENAI_BASE_URL": model_base_url,
+    }
+    command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    try:
+        async with open_channel(Address.parse(f"unix:{folder / name}.sock")) as channel:
+            yield process, AgentServiceStub(channel)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def test_a_killed_replica_is_relieved_by_another_while_clients_watch_there(
+    tmp_path: Path, redis_url: str
+) -> None:
+    tools = ToolSettings.load(listen=f"unix:{tmp_path / 'tools.sock'}", data_dir=tmp_path)
+    async with (
+        Server(tools_service(tools, []), tools),
+        ModelServer([Say("Half of it"), Hang()]) as model,
+        agent_process(tmp_path, "first", redis_url, model.base_url) as (first, stub),
+    ):
+        created = await stub.CreateSession(pb.CreateSessionRequest(), wait_for_ready=True, timeout=PATIENCE)
+        session_id = created.session.session_id
+        run = (await stub.StartRun(pb.StartRunRequest(session_id=session_id, spec=RunSpec(task="talk")))).run
+        mesh = AgentMesh(stub, model, tmp_path)
+        await mesh.wait_for(session_id, "text_delta")
+        async with agent_process(tmp_path, "second", redis_url, model.base_url) as (_, other):
+            request = pb.WatchSessionRequest(session_id=session_id, until_run_id=run.run_id)
+            watch = other.WatchSession(request, wait_for_ready=True)
+            watching = asyncio.create_task(read(watch))
+            await watch.wait_for_connection()
+            model.script = Say("All of it.")
+            first.send_signal(signal.SIGKILL)
+            await first.wait()
+            events = await watching
+    assert whole(events)
+    assert [event.run_started.attempt for event in events if event.HasField("run_started")] == [1, 2]
+    assert [event.message.partial for event in events if event.message.step] == [True, False]
+    assert events[-1].run_finished.answer == "All of it."
+
+
+async def read(watch: grpc.aio.UnaryStreamCall[pb.WatchSessionRequest, pb.WatchSessionResponse]) -> list[Event]:
+    """All events of a watch."""
+    async with asyncio.timeout(PATIENCE):
+        return [event async for response in watch for event in response.events]
