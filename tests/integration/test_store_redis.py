@@ -1,0 +1,388 @@
+"""The shared store under several replicas, lost connections, lost answers and a server that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from meshwright.agent.service import agent_service
+from meshwright.agent.settings import AgentSettings
+from meshwright.serving.address import Address
+from meshwright.serving.errors import MeshError
+from meshwright.serving.server import Server
+from meshwright.serving.startup import StartupError
+from meshwright.store.interface import (
+    ApprovalSettled,
+    CancelRequested,
+    Claim,
+    ClaimedRun,
+    Draft,
+    InputDelivered,
+    Page,
+    RunWaiting,
+    SessionDeleted,
+    Signal,
+)
+from meshwright.store.live import Subscription
+from meshwright.store.redis import keys
+from meshwright.store.redis.store import RedisStore
+from meshwright.v1.event_pb2 import (
+    Approval,
+    ApprovalRequested,
+    ApprovalResolved,
+    ApprovalState,
+    Event,
+    EventKind,
+    Notice,
+)
+from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState
+from meshwright.v1.session_pb2 import Session
+from tests.support.redis_server import RedisServer, flush
+
+ME, SESSION, RUN = "local", "ses_1", "run_1"
+PATIENCE = 20.0
+LEASE = 30.0
+
+
+@pytest.fixture
+async def replicas(redis_url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
+    await flush(redis_url)
+    async with opened(redis_url) as first, opened(redis_url) as second:
+        yield first, second
+
+
+@pytest.fixture
+async def admin(redis_url: str) -> AsyncIterator[Any]:
+    """A connection that no store uses."""
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[RedisStore]:
+    store = await RedisStore.open(url)
+    yield store
+    await store.close()
+
+
+def a_notice(text: str, run_id: str = "") -> Draft:
+    event = Event(session_id=SESSION, run_id=run_id, notice=Notice(text=text))
+    return Draft(EventKind.EVENT_KIND_NOTICE, run_id, event.SerializeToString())
+
+
+async def a_session(store: RedisStore) -> None:
+    await store.create_session(Session(session_id=SESSION, principal=ME), None)
+
+
+async def a_run(store: RedisStore, run_id: str = RUN) -> Run:
+    run = Run(run_id=run_id, session_id=SESSION, state=RunState.RUN_STATE_QUEUED, spec=RunSpec(task="t"))
+    return await store.enqueue_run(ME, run, [a_notice("queued", run_id)], None, reject_if_busy=False)
+
+
+async def a_claimed_run(store: RedisStore, lease: float = LEASE) -> Claim:
+    await a_session(store)
+    await a_run(store)
+    claimed = await store.claim_run("first", lease)
+    assert claimed is not None
+    return claimed.claim
+
+
+async def texts(store: RedisStore) -> list[str]:
+    """What the notices of the log say; their sequences have no gap."""
+    stored = await store.read(SESSION, 0, 100_000)
+    assert [event.sequence for event in stored] == list(range(1, len(stored) + 1))
+    return [Event.FromString(event.payload).notice.text for event in stored]
+
+
+async def live_texts(subscription: Subscription, count: int) -> list[str]:
+    """What so many live events say; their sequences have no gap."""
+    events: list[Event] = []
+    async with asyncio.timeout(PATIENCE):
+        while len(events) < count:
+            await subscription.wait()
+            events += [Event.FromString(stored.payload) for stored in subscription.take()]
+    first = events[0].sequence
+    assert [event.sequence for event in events] == list(range(first, first + len(events)))
+    return [event.notice.text for event in events]
+
+
+async def eventually(attempt: Callable[[], Awaitable[Any]]) -> Any:
+    """What the attempt gives, once it gives something."""
+    async with asyncio.timeout(PATIENCE):
+        while not (given := await attempt()):
+            await asyncio.sleep(0.01)
+    return given
+
+
+async def refusal(work: Awaitable[object]) -> str:
+    with pytest.raises(MeshError) as caught:
+        await work
+    return caught.value.reason_name
+
+
+async def test_what_one_replica_appends_is_live_at_the_other(replicas: tuple[RedisStore, RedisStore]) -> None:
+    here, there = replicas
+    await a_session(here)
+    subscription = there.subscribe(SESSION)
+    assert await there.read(SESSION, 0, 10) == []
+    for number in range(50):
+        await here.append_to_session(SESSION, [a_notice(f"{number}a"), a_notice(f"{number}b")])
+    assert await live_texts(subscription, 100) == [f"{number}{letter}" for number in range(50) for letter in "ab"]
+
+
+async def test_both_replicas_see_the_same_order_of_what_both_append(replicas: tuple[RedisStore, RedisStore]) -> None:
+    await a_session(replicas[0])
+    subscriptions = [store.subscribe(SESSION) for store in replicas]
+    for store in replicas:
+        await store.read(SESSION, 0, 1)
+    appends = [
+        store.append_to_session(SESSION, [a_notice(f"{name}{number}")])
+        for number in range(100)
+        for name, store in zip("ab", replicas, strict=True)
+    ]
+    await asyncio.gather(*appends)
+    seen = [await live_texts(subscription, 200) for subscription in subscriptions]
+    assert seen[0] == seen[1] == await texts(replicas[0])
+
+
+async def test_a_run_is_taken_over_when_its_lease_is_over_and_the_deposed_can_append_no_more(
+    replicas: tuple[RedisStore, RedisStore],
+) -> None:
+    here, there = replicas
+    deposed = await a_claimed_run(here, lease=0.2)
+    await here.append(deposed, [a_notice("mine", RUN)])
+
+    async def attempt() -> ClaimedRun | None:
+        return await there.claim_run("second", LEASE)
+
+    claimed: ClaimedRun = await eventually(attempt)
+    assert (claimed.run.attempt, claimed.claim.run_id) == (2, RUN)
+    assert claimed.claim.token > deposed.token
+    assert await refusal(here.append(deposed, [a_notice("too late", RUN)])) == "RUN_CLAIM_LOST"
+    assert await here.renew_claims([deposed], LEASE) == [deposed]
+    await there.append(claimed.claim, [a_notice("theirs", RUN)])
+    assert await texts(here) == ["queued", "mine", "theirs"]
+
+
+async def test_a_lease_that_is_renewed_is_not_taken_over(replicas: tuple[RedisStore, RedisStore]) -> None:
+    here, there = replicas
+    claim = await a_claimed_run(here, lease=0.3)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 1.0
+    while loop.time() < end:
+        assert await here.renew_claims([claim], 0.3) == []
+        assert await there.claim_run("second", LEASE) is None
+        await asyncio.sleep(0.05)
+
+
+async def test_only_one_of_many_replicas_gets_a_run(replicas: tuple[RedisStore, RedisStore]) -> None:
+    await a_session(replicas[0])
+    await a_run(replicas[0])
+    claimed = await asyncio.gather(*(store.claim_run(f"{n}", LEASE) for n in range(10) for store in replicas))
+    assert len([claim for claim in claimed if claim is not None]) == 1
+
+
+async def test_signals_reach_the_other_replica(replicas: tuple[RedisStore, RedisStore], admin: Any) -> None:
+    here, there = replicas
+
+    async def both_listen() -> bool:
+        return bool((await admin.pubsub_numsub(keys.SIGNALS))[0][1] == 2)
+
+    await eventually(both_listen)
+    heard: asyncio.Queue[Signal] = asyncio.Queue()
+    there.listen(heard.put_nowait)
+
+    async def next_signal() -> Signal:
+        async with asyncio.timeout(PATIENCE):
+            return await heard.get()
+
+    await a_session(here)
+    await a_run(here)
+    assert await next_signal() == RunWaiting()
+    claimed = await there.claim_run("second", LEASE)
+    assert claimed is not None
+    await here.deliver_input(ME, SESSION, RUN, None, lambda run: a_notice("input", run.run_id), interrupt=True)
+    assert await next_signal() == InputDelivered(SESSION, RUN, True)
+
+    question = Event(
+        run_id=RUN, approval_requested=ApprovalRequested(approval=Approval(approval_id="apr_1", run_id=RUN))
+    )
+    draft = Draft(EventKind.EVENT_KIND_APPROVAL_REQUESTED, RUN, question.SerializeToString())
+    await there.append(claimed.claim, [draft])
+    answer = ApprovalResolved(approval_id="apr_1", state=ApprovalState.APPROVAL_STATE_APPROVED)
+    await here.resolve_approval(ME, SESSION, "apr_1", None, lambda approval: (answer, a_notice("yes", RUN)))
+    assert await next_signal() == ApprovalSettled(SESSION, RUN, "apr_1")
+
+    await here.cancel_run(ME, SESSION, RUN, None, lambda run: pytest.fail("it is active"))
+    assert await next_signal() == CancelRequested(SESSION, RUN)
+    watching = there.subscribe(SESSION)
+    await there.read(SESSION, 0, 1)
+    await here.delete_session(ME, SESSION, None)
+    assert await next_signal() == SessionDeleted(SESSION)
+    with pytest.raises(MeshError, match="session"):
+        watching.take()
+
+
+async def test_connections_that_are_killed_lose_and_double_nothing(
+    replicas: tuple[RedisStore, RedisStore], admin: Any
+) -> None:
+    here, there = replicas
+    claim = await a_claimed_run(here)
+    subscriptions = [store.subscribe(SESSION) for store in replicas]
+    for store in replicas:
+        await store.read(SESSION, 0, 1)
+    done = asyncio.Event()
+    killed = 0
+
+    async def kill() -> None:
+        nonlocal killed
+        while not done.is_set():
+            killed += await admin.client_kill_filter(_type="normal", skipme=True)
+            killed += await admin.client_kill_filter(_type="pubsub", skipme=True)
+            await asyncio.sleep(0.02)
+
+    killing = asyncio.create_task(kill())
+    appends: list[Awaitable[object]] = []
+    for number in range(300):
+        appends.append(here.append(claim, [a_notice(f"a{number}", RUN)]))
+        if number % 10 == 0:
+            appends.append(asyncio.ensure_future(there.append_to_session(SESSION, [a_notice(f"b{number}")])))
+            await asyncio.sleep(0.01)
+    results = await asyncio.gather(*appends, return_exceptions=True)
+    done.set()
+    await killing
+    assert killed > 10
+    assert {type(result) for result in results if isinstance(result, BaseException)} <= {MeshError}
+    logged = await texts(here)
+    assert [text for text in logged if text.startswith("a")] == [f"a{number}" for number in range(300)]
+    assert sorted(logged) == sorted({*logged})
+    assert len([text for text in logged if text.startswith("b")]) == 30
+    for subscription in subscriptions:
+        assert await live_texts(subscription, len(logged) - 1) == logged[1:]
+
+
+class Relay:
+    """Stands before a server and can lose the answer to a script: what was sent is done, and nobody hears of it."""
+
+    def __init__(self, server: str, path: Path) -> None:
+        self._server = server.removeprefix("unix://")
+        self._path = path
+        self.url = f"unix://{path}"
+        self.lose = 0
+        """How many more answers are lost, each with its connection."""
+        self.lost = 0
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator[Relay]:
+        async with await asyncio.start_unix_server(self._serve, self._path):
+            yield self
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        server, to_server = await asyncio.open_unix_connection(self._server)
+        back = asyncio.create_task(self._carry(server, to_client))
+        try:
+            while data := await client.read(1 << 20):
+                losing = b"EVALSHA" in data and self.lose > 0
+                if losing:
+                    self.lose -= 1
+                    self.lost += 1
+                    back.cancel()
+                    await asyncio.wait([back])
+                to_server.write(data)
+                if losing:
+                    await server.read(1)
+                    break
+        finally:
+            back.cancel()
+            for writer in (to_server, to_client):
+                writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(1 << 20):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+
+async def test_a_change_whose_answer_was_lost_happens_once_and_is_answered(redis_url: str, tmp_path: Path) -> None:
+    await flush(redis_url)
+    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
+        claim = await a_claimed_run(store)
+        relay.lose = 2
+        appended = await store.append(claim, [a_notice("once", RUN), a_notice("only", RUN)])
+        assert [event.sequence for event in appended] == [2, 3]
+        relay.lose = 1
+        queued = await a_run(store, "run_2")
+        assert (queued.run_id, queued.first_sequence) == ("run_2", 4)
+        relay.lose = 1
+        ended = Run(run_id=RUN, session_id=SESSION, state=RunState.RUN_STATE_FINISHED)
+        ended.outcome = RunOutcome.RUN_OUTCOME_COMPLETED
+        end = Draft(EventKind.EVENT_KIND_RUN_FINISHED, RUN, Event(run_id=RUN).SerializeToString())
+        await store.append(claim, [end], ended)
+        assert (await store.get_run(ME, SESSION, RUN)).finish_sequence == ended.finish_sequence == 5
+        assert relay.lost == 4
+        assert await texts(store) == ["queued", "once", "only", "queued", ""]
+        assert [run.run_id for run, _ in await store.list_runs(ME, SESSION, Page(10))] == ["run_2", RUN]
+
+
+async def test_a_server_that_forgot_the_script_is_given_it_again(
+    replicas: tuple[RedisStore, RedisStore], admin: Any
+) -> None:
+    await a_session(replicas[0])
+    await admin.script_flush()
+    await replicas[0].append_to_session(SESSION, [a_notice("one")])
+    assert await texts(replicas[1]) == ["one"]
+
+
+async def test_a_server_that_dies_comes_back_with_all_that_was_acknowledged(tmp_path: Path) -> None:
+    with RedisServer(tmp_path, durable=True) as server:
+        async with opened(server.url) as store:
+            claim = await a_claimed_run(store)
+            subscription = store.subscribe(SESSION)
+            await store.read(SESSION, 0, 1)
+            for number in range(20):
+                await store.append(claim, [a_notice(f"{number}", RUN)])
+            server.kill()
+            meanwhile = store.append(claim, [a_notice("meanwhile", RUN)])
+            await asyncio.to_thread(server.start)
+            await meanwhile
+            expected = [*(f"{number}" for number in range(20)), "meanwhile"]
+            assert await texts(store) == ["queued", *expected]
+            assert await live_texts(subscription, 21) == expected
+            await store.append(claim, [a_notice("after", RUN)])
+            assert await live_texts(subscription, 1) == ["after"]
+
+
+async def test_a_server_that_stays_away_is_unavailable(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        async with opened(server.url) as store:
+            claim = await a_claimed_run(store)
+            server.kill()
+            assert await refusal(store.get_session(ME, SESSION)) == "UNAVAILABLE"
+            assert await refusal(store.append(claim, [a_notice("lost", RUN)])) == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://:secret@127.0.0.1:1/0", "No Redis or Valkey can be used at 127.0.0.1:1"),
+        ("unix:///nowhere/redis.sock", "No Redis or Valkey can be used at /nowhere/redis.sock"),
+        ("postgres://localhost", "is not an address of a store"),
+        ("redis+cluster://localhost:7000", "a cluster is not supported yet"),
+    ],
+)
+async def test_a_store_that_cannot_be_used_ends_the_start_in_words(tmp_path: Path, url: str, words: str) -> None:
+    settings = AgentSettings.load(listen=Address("127.0.0.1", 0), data_dir=tmp_path, model="offline", store_url=url)
+    with pytest.raises(StartupError, match=words) as caught:
+        async with Server(agent_service(settings), settings):
+            pass
+    assert "secret" not in str(caught.value)
