@@ -26,7 +26,7 @@ install: .venv/.run .make/chromium $(PAGE) ## Make everything that the mesh need
 test: lint test-web pytest ## Run all checks and all tests
 
 .PHONY: pytest
-pytest: .venv/.dev .make/chromium $(PAGE) $(GRPCURL) ## Run the Python tests; ARGS="tests/unit -k pool" for some of them
+pytest: .venv/.dev .make/chromium .make/redis $(PAGE) $(GRPCURL) ## Run the Python tests; ARGS="tests/unit -k pool" for some of them
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -138,6 +138,19 @@ help: ## Print this
 .make/chromium: | .venv/.run
 	@mkdir -p .make
 	@path=$$($(BIN)/python -m meshwright.browser.chromium); ln -sfn "$$path" $@
+
+# A link too. Debian starts what it installs unless a policy forbids that; tests start servers of their own.
+.make/redis:
+	@mkdir -p .make
+	@if ! command -v redis-server valkey-server >/dev/null; then \
+	  root=; if [ "$$(id -u)" != 0 ]; then root="sudo -n"; fi; \
+	  echo "==> Installing redis-server, which tests of the shared store need"; \
+	  { command -v apt-get >/dev/null && $$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+	    apt-get install -y -qq --no-install-recommends redis-server >/dev/null; } || { \
+	    echo "The tests need redis-server 7 or valkey-server on the PATH: https://redis.io or https://valkey.io" >&2; exit 1; }; \
+	  if [ -d /run/systemd/system ]; then $$root systemctl disable --now --quiet redis-server; fi; \
+	fi
+	@ln -sfn "$$(command -v redis-server || command -v valkey-server)" $@
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 	@command -v npm >/dev/null || { echo "Node.js 20 or newer with npm is needed to build the page: https://nodejs.org" >&2; exit 1; }
