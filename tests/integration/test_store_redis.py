@@ -116,9 +116,10 @@ async def live_texts(subscription: Subscription, count: int) -> list[str]:
 async def eventually(attempt: Callable[[], Awaitable[Any]]) -> Any:
     """What the attempt gives, once it gives something."""
     async with asyncio.timeout(PATIENCE):
-        while not (given := await attempt()):
+        while True:
+            if given := await attempt():
+                return given
             await asyncio.sleep(0.01)
-    return given
 
 
 async def refusal(work: Awaitable[object]) -> str:
