@@ -247,7 +247,7 @@ async def test_connections_that_are_killed_lose_and_double_nothing(
         while not done.is_set():
             killed += await admin.client_kill_filter(_type="normal", skipme=True)
             killed += await admin.client_kill_filter(_type="pubsub", skipme=True)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
 
     killing = asyncio.create_task(kill())
     appends: list[Awaitable[object]] = []
@@ -255,7 +255,7 @@ async def test_connections_that_are_killed_lose_and_double_nothing(
         appends.append(here.append(claim, [a_notice(f"a{number}", RUN)]))
         if number % 10 == 0:
             appends.append(asyncio.ensure_future(there.append_to_session(SESSION, [a_notice(f"b{number}")])))
-            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.003)
     results = await asyncio.gather(*appends, return_exceptions=True)
     done.set()
     await killing

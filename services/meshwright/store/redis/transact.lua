@@ -44,10 +44,18 @@ end
 -- A writer numbers its transactions. One that comes again because its answer was lost, or late from a connection that was given up,
 -- finds its number taken and its events in the log.
 local function appended_before()
-  for _, entry in ipairs(redis.call("XREVRANGE", log, "+", "-", "COUNT", 10000)) do
-    if entry[2][8] == operation then
-      return tonumber(string.match(entry[1], "^%d+"))
+  local from = "+"
+  for _ = 1, 200 do
+    local entries = redis.call("XREVRANGE", log, from, "-", "COUNT", 50)
+    for _, entry in ipairs(entries) do
+      if entry[2][8] == operation then
+        return tonumber(string.match(entry[1], "^%d+"))
+      end
     end
+    if #entries == 0 then
+      return nil
+    end
+    from = "(" .. entries[#entries][1]
   end
 end
 
