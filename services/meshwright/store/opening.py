@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshwright.store.interface import Store
-from meshwright.store.redis.connection import StoreUnreachableError
-from meshwright.store.redis.store import RedisStore
+from meshwright.store.refusals import StoreUnreachableError
 from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
 
 __all__ = ["StoreInUseError", "StoreUnreachableError", "open_store"]
@@ -19,4 +18,9 @@ async def open_store(url: str, path: Path) -> Store:
         StoreInUseError: another process has the file open.
         StoreUnreachableError: nobody answers at the address, or it cannot be read.
     """
-    return await RedisStore.open(url) if url else await SqliteStore.open(path)
+    if not url:
+        return await SqliteStore.open(path)
+    # Imported here: the client library takes 8 MiB, which an agent with the embedded store does not need.
+    from meshwright.store.redis.store import RedisStore
+
+    return await RedisStore.open(url)

@@ -8,6 +8,10 @@ from meshwright.v1.event_pb2 import Approval, ApprovalState
 from meshwright.v1.run_pb2 import Run, RunOutcome
 
 
+class StoreUnreachableError(Exception):
+    """The server that MESHWRIGHT_STORE_URL names does not answer, or the setting is wrong. The message is for people."""
+
+
 def session_not_found(session_id: str) -> MeshError:
     """SESSION_NOT_FOUND."""
     return MeshError(

@@ -26,10 +26,6 @@ Client = Any
 """redis-py's annotations promise less than it gives: commands are awaitable, keys and values are bytes."""
 
 
-class StoreUnreachableError(Exception):
-    """The server that MESHWRIGHT_STORE_URL names does not answer, or the setting is wrong. The message is for people."""
-
-
 def connect(url: str, *, retries: int = 0) -> Client:
     """A client with connections of its own. Commands are repeated only `retries` times: reads may be, changes may not."""
     return Redis.from_url(

@@ -29,7 +29,6 @@ from meshwright.store.redis.connection import (
     READ_RETRIES,
     SERVER_FAILURES,
     Client,
-    StoreUnreachableError,
     answered,
     connect,
     place_of,
@@ -39,7 +38,7 @@ from meshwright.store.redis.follower import Follower
 from meshwright.store.redis.plan import Plan, now
 from meshwright.store.redis.requests import once as once_only
 from meshwright.store.redis.writer import Change, Outcome, Writer
-from meshwright.store.refusals import InputsWaitingError, claim_lost, session_not_found
+from meshwright.store.refusals import InputsWaitingError, StoreUnreachableError, claim_lost, session_not_found
 from meshwright.store.stored_event import StoredEvent, place
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
 from meshwright.v1.run_pb2 import Run, RunState
