@@ -75,7 +75,7 @@ TOOL_RULES: Rules = {
     "ListToolsRequest": PAGE,
     "ExecuteRequest": {"command_id": CALLER_ID, "command": OneOf()},
     "ExecuteStart": {"session_id": SESSION_ID, "browser_storage_state": STORAGE_STATE},
-    "ToolCall": {"call_id": CALLER_ID, "timeout": Span(0.001, HOUR)},
+    "ToolCall": {"call_id": CALLER_ID, "timeout": Span(0.001, HOUR), "traceparent": Text(128)},
     "CallRequest": {"session_id": SESSION_ID},
     "DeleteWorkspaceRequest": {"session_id": SESSION_ID},
 }
@@ -103,7 +103,7 @@ LEASE_RULES: Rules = {
 }
 
 BROWSER_COMMAND_RULES: Rules = {
-    "BrowserCommand": {"timeout": Span(0.001, 10 * MINUTE), "action": OneOf()},
+    "BrowserCommand": {"timeout": Span(0.001, 10 * MINUTE), "traceparent": Text(128), "action": OneOf()},
     "Element": {"ref": Text(32, pattern="[a-z0-9]+", what="1 to 32 characters of [a-z0-9]")},
     "Navigate": {"url": URL, "wait_until": Known()},
     "Snapshot": {"max_bytes": Number(256, 256 * KIB)},

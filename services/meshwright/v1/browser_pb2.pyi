@@ -431,6 +431,7 @@ class BrowserCommand(_message.Message):
 
     TAB_ID_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     NAVIGATE_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     CLICK_FIELD_NUMBER: _builtins.int
@@ -451,6 +452,10 @@ class BrowserCommand(_message.Message):
     ANSWER_DIALOG_FIELD_NUMBER: _builtins.int
     tab_id: _builtins.str
     """The tab; empty means the tab used last. Commands on one tab run in order; commands on different tabs run at once."""
+    traceparent: _builtins.str
+    """W3C trace context (`traceparent`) of the span that makes the call, since many commands share a stream; empty means the stream's. One
+    that is not well-formed is ignored. At most 128 characters.
+    """
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:
         """Deadline from its start, 1 millisecond to 10 minutes; unset means 30 seconds."""
@@ -532,6 +537,7 @@ class BrowserCommand(_message.Message):
         *,
         tab_id: _builtins.str = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        traceparent: _builtins.str = ...,
         navigate: Global___Navigate | None = ...,
         snapshot: Global___Snapshot | None = ...,
         click: Global___Click | None = ...,
@@ -553,7 +559,7 @@ class BrowserCommand(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_dialog", b"answer_dialog", "click", b"click", "close_tab", b"close_tab", "evaluate", b"evaluate", "get_storage_state", b"get_storage_state", "history", b"history", "hover", b"hover", "list_tabs", b"list_tabs", "navigate", b"navigate", "open_tab", b"open_tab", "press", b"press", "print_pdf", b"print_pdf", "screenshot", b"screenshot", "scroll", b"scroll", "select", b"select", "snapshot", b"snapshot", "timeout", b"timeout", "type", b"type", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_dialog", b"answer_dialog", "click", b"click", "close_tab", b"close_tab", "evaluate", b"evaluate", "get_storage_state", b"get_storage_state", "history", b"history", "hover", b"hover", "list_tabs", b"list_tabs", "navigate", b"navigate", "open_tab", b"open_tab", "press", b"press", "print_pdf", b"print_pdf", "screenshot", b"screenshot", "scroll", b"scroll", "select", b"select", "snapshot", b"snapshot", "tab_id", b"tab_id", "timeout", b"timeout", "type", b"type", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "answer_dialog", b"answer_dialog", "click", b"click", "close_tab", b"close_tab", "evaluate", b"evaluate", "get_storage_state", b"get_storage_state", "history", b"history", "hover", b"hover", "list_tabs", b"list_tabs", "navigate", b"navigate", "open_tab", b"open_tab", "press", b"press", "print_pdf", b"print_pdf", "screenshot", b"screenshot", "scroll", b"scroll", "select", b"select", "snapshot", b"snapshot", "tab_id", b"tab_id", "timeout", b"timeout", "traceparent", b"traceparent", "type", b"type", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_action: _TypeAlias = _typing.Literal["navigate", "snapshot", "click", "type", "press", "select", "scroll", "wait", "history", "open_tab", "close_tab", "list_tabs", "screenshot", "print_pdf", "evaluate", "hover", "get_storage_state", "answer_dialog"]  # noqa: Y015
     _WhichOneofArgType_action: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015

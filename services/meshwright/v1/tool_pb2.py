@@ -29,7 +29,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from meshwright.v1 import artifact_pb2 as meshwright_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18meshwright/v1/tool.proto\x12\rmeshwright.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\x1a\x1cmeshwright/v1/artifact.proto\"\xc1\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x31\n\x10\x61rguments_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\rresult_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x61nnotations\x18\x05 \x01(\x0b\x32\x1e.meshwright.v1.ToolAnnotations\"\xdd\x01\n\x0fToolAnnotations\x12\x11\n\tread_only\x18\x01 \x01(\x08\x12\x12\n\nidempotent\x18\x02 \x01(\x08\x12\x13\n\x0b\x64\x65structive\x18\x03 \x01(\x08\x12\x16\n\x0eneeds_approval\x18\x04 \x01(\x08\x12\x12\n\nopen_world\x18\x05 \x01(\x08\x12\x32\n\x0f\x64\x65\x66\x61ult_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bmax_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8d\x01\n\x08ToolCall\x12\x15\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04tool\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"S\n\x0cToolProgress\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06output\x18\x03 \x01(\tB\x0b\n\t_fraction\"\xa0\x01\n\nToolResult\x12\x0c\n\x04text\x18\x01 \x01(\t\x12+\n\nstructured\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\tartifacts\x18\x03 \x03(\x0b\x32\x17.meshwright.v1.Artifact\x12\x18\n\x10untrusted_origin\x18\x04 \x01(\t\x12\x11\n\ttruncated\x18\x05 \x01(\x08\"\xb8\x01\n\x0eToolCompletion\x12+\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.meshwright.v1.ToolOutcome\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x19.meshwright.v1.ToolResult\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration*\xc9\x01\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16TOOL_OUTCOME_SUCCEEDED\x10\x01\x12\x17\n\x13TOOL_OUTCOME_FAILED\x10\x02\x12\x1a\n\x16TOOL_OUTCOME_CANCELLED\x10\x03\x12\x18\n\x14TOOL_OUTCOME_EXPIRED\x10\x04\x12\x17\n\x13TOOL_OUTCOME_DENIED\x10\x05\x12\x18\n\x14TOOL_OUTCOME_UNKNOWN\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18meshwright/v1/tool.proto\x12\rmeshwright.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\x1a\x1cmeshwright/v1/artifact.proto\"\xc1\x01\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x31\n\x10\x61rguments_schema\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\rresult_schema\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x33\n\x0b\x61nnotations\x18\x05 \x01(\x0b\x32\x1e.meshwright.v1.ToolAnnotations\"\xdd\x01\n\x0fToolAnnotations\x12\x11\n\tread_only\x18\x01 \x01(\x08\x12\x12\n\nidempotent\x18\x02 \x01(\x08\x12\x13\n\x0b\x64\x65structive\x18\x03 \x01(\x08\x12\x16\n\x0eneeds_approval\x18\x04 \x01(\x08\x12\x12\n\nopen_world\x18\x05 \x01(\x08\x12\x32\n\x0f\x64\x65\x66\x61ult_timeout\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x0bmax_timeout\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa2\x01\n\x08ToolCall\x12\x15\n\x07\x63\x61ll_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04tool\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\targuments\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\"S\n\x0cToolProgress\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x15\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06output\x18\x03 \x01(\tB\x0b\n\t_fraction\"\xa0\x01\n\nToolResult\x12\x0c\n\x04text\x18\x01 \x01(\t\x12+\n\nstructured\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\tartifacts\x18\x03 \x03(\x0b\x32\x17.meshwright.v1.Artifact\x12\x18\n\x10untrusted_origin\x18\x04 \x01(\t\x12\x11\n\ttruncated\x18\x05 \x01(\x08\"\xb8\x01\n\x0eToolCompletion\x12+\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.meshwright.v1.ToolOutcome\x12)\n\x06result\x18\x02 \x01(\x0b\x32\x19.meshwright.v1.ToolResult\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration*\xc9\x01\n\x0bToolOutcome\x12\x1c\n\x18TOOL_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16TOOL_OUTCOME_SUCCEEDED\x10\x01\x12\x17\n\x13TOOL_OUTCOME_FAILED\x10\x02\x12\x1a\n\x16TOOL_OUTCOME_CANCELLED\x10\x03\x12\x18\n\x14TOOL_OUTCOME_EXPIRED\x10\x04\x12\x17\n\x13TOOL_OUTCOME_DENIED\x10\x05\x12\x18\n\x14TOOL_OUTCOME_UNKNOWN\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,18 +40,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOOLCALL'].fields_by_name['call_id']._serialized_options = b'\342A\001\002'
   _globals['_TOOLCALL'].fields_by_name['tool']._loaded_options = None
   _globals['_TOOLCALL'].fields_by_name['tool']._serialized_options = b'\342A\001\002'
-  _globals['_TOOLOUTCOME']._serialized_start=1193
-  _globals['_TOOLOUTCOME']._serialized_end=1394
+  _globals['_TOOLOUTCOME']._serialized_start=1214
+  _globals['_TOOLOUTCOME']._serialized_end=1415
   _globals['_TOOL']._serialized_start=194
   _globals['_TOOL']._serialized_end=387
   _globals['_TOOLANNOTATIONS']._serialized_start=390
   _globals['_TOOLANNOTATIONS']._serialized_end=611
   _globals['_TOOLCALL']._serialized_start=614
-  _globals['_TOOLCALL']._serialized_end=755
-  _globals['_TOOLPROGRESS']._serialized_start=757
-  _globals['_TOOLPROGRESS']._serialized_end=840
-  _globals['_TOOLRESULT']._serialized_start=843
-  _globals['_TOOLRESULT']._serialized_end=1003
-  _globals['_TOOLCOMPLETION']._serialized_start=1006
-  _globals['_TOOLCOMPLETION']._serialized_end=1190
+  _globals['_TOOLCALL']._serialized_end=776
+  _globals['_TOOLPROGRESS']._serialized_start=778
+  _globals['_TOOLPROGRESS']._serialized_end=861
+  _globals['_TOOLRESULT']._serialized_start=864
+  _globals['_TOOLRESULT']._serialized_end=1024
+  _globals['_TOOLCOMPLETION']._serialized_start=1027
+  _globals['_TOOLCOMPLETION']._serialized_end=1211
 # @@protoc_insertion_point(module_scope)

@@ -167,10 +167,15 @@ class ToolCall(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     ARGUMENTS_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Identifier made by the caller, unique among the calls of its session. 1 to 64 characters of `[A-Za-z0-9_-]`."""
     tool: _builtins.str
     """Name of the tool."""
+    traceparent: _builtins.str
+    """W3C trace context (`traceparent`) of the span that makes the call, since many calls share a stream; empty means the stream's. One that
+    is not well-formed is ignored. At most 128 characters.
+    """
     @_builtins.property
     def arguments(self) -> _struct_pb2.Struct:
         """Arguments, which must fit the tool's arguments_schema. Numbers are IEEE doubles, as everywhere in JSON."""
@@ -186,10 +191,11 @@ class ToolCall(_message.Message):
         tool: _builtins.str = ...,
         arguments: _struct_pb2.Struct | None = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "call_id", b"call_id", "timeout", b"timeout", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "call_id", b"call_id", "timeout", b"timeout", "tool", b"tool", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
