@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { Code, createClient, createRouterTransport } from "@connectrpc/connect";
-import { render, screen, waitFor, within } from "@testing-library/react";
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent, { type UserEvent } from "@testing-library/user-event";
 import { beforeEach, describe, expect, test } from "vitest";
 import { App } from "../src/App";
@@ -140,6 +140,39 @@ describe("a run", () => {
     expect(await answerOf("Ask me first")).toHaveTextContent(answer);
     expect(question).toHaveTextContent(settled);
     expect(within(question).queryByRole("button")).toBeNull();
+  });
+
+  test("that asks a person takes other arguments, and a comment", async () => {
+    openPage();
+    await send("Ask me first");
+    const question = await within(await runOf("Ask me first")).findByRole("region", { name: "Approval: file.write" });
+    await user.click(within(question).getByRole("button", { name: "Edit" }));
+    const field = within(question).getByRole("textbox", { name: "Arguments" });
+    await user.clear(field);
+    await user.type(field, "{{oops");
+    expect(within(question).getByRole("alert")).toHaveTextContent("This is no JSON yet");
+    expect(within(question).getByRole("button", { name: "Approve with these" })).toBeDisabled();
+    fireEvent.change(field, { target: { value: '{"path": "other.txt", "content": "hello"}' } });
+    await user.type(within(question).getByRole("textbox", { name: "Comment for the agent" }), "Not the notes");
+    await user.click(within(question).getByRole("button", { name: "Approve with these" }));
+    expect(await answerOf("Ask me first")).toHaveTextContent("It is written to other.txt.");
+  });
+
+  test.each([
+    ["To this task", "Tell"],
+    ["To this task, at once", "Interrupt"],
+  ])("at work is told more: %s", async (choice, label) => {
+    openPage();
+    await send("Listen to me");
+    const run = await runOf("Listen to me");
+    await within(run).findByText("I listen.");
+    await user.selectOptions(screen.getByRole("combobox", { name: "While the agent works, send" }), choice);
+    await user.type(taskField(), "the blue one");
+    const button = screen.getByRole("button", { name: "Send" });
+    expect(button).toHaveTextContent(label);
+    await user.click(button);
+    expect(await answerOf("Listen to me")).toHaveTextContent("You added: the blue one");
+    expect(screen.getAllByRole("article")).toHaveLength(1);
   });
 
   test("is stopped, and what waits behind it goes on", async () => {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
-import { EventSchema, NoticeLevel } from "../src/gen/meshwright/v1/event_pb";
+import { EventSchema, NoticeLevel, SteeringState } from "../src/gen/meshwright/v1/event_pb";
 import { RunOutcome } from "../src/gen/meshwright/v1/run_pb";
 import { ToolOutcome } from "../src/gen/meshwright/v1/tool_pb";
 import { reduce } from "../src/session/reduce";
@@ -43,6 +43,21 @@ describe("a run", () => {
   test("does not show its task a second time, but what a person says to it later", () => {
     const run = onlyRun(stateAfter(queued("Go"), started, userSaid("u1", "Go"), userSaid("u2", "Go")));
     expect(saidIn(run)).toEqual(["user: Go"]);
+  });
+
+  test("shows an input while it waits, as a message once it is applied, and why it came back", () => {
+    const receipt = (state: SteeringState, reason?: string): EventKind => ({
+      case: "steeringReceipt",
+      value: { steeringId: "s1", state, text: "Faster", ...(reason && { reason: { message: reason } }) },
+    });
+    const inputs = (...kinds: EventKind[]) =>
+      onlyRun(stateAfter(queued("Go"), started, userSaid("u1", "Go"), ...kinds)).entries;
+    const accepted = receipt(SteeringState.ACCEPTED);
+    expect(inputs(accepted)).toMatchObject([{ kind: "input", text: "Faster", returned: undefined }]);
+    const applied = [userSaid("input-s1", "Faster"), receipt(SteeringState.APPLIED)];
+    expect(inputs(accepted, ...applied)).toMatchObject([{ kind: "said", by: "user", text: "Faster" }]);
+    const returned = receipt(SteeringState.RETURNED, "The run has ended.");
+    expect(inputs(accepted, returned)).toMatchObject([{ kind: "input", returned: { message: "The run has ended." } }]);
   });
 
   test("takes its duration from the terminal event where it tells one", () => {

@@ -1,19 +1,33 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
+import { SteeringMode } from "../gen/meshwright/v1/run_pb";
 import { ProblemNote } from "../problems/ProblemNote";
 import type { Problem } from "../problems/problem";
 import { cameWriting } from "../routing";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import styles from "./Composer.module.css";
+import { WhenBusy } from "./WhenBusy";
 
 /** The longest task that the contract allows, in characters. */
 const LONGEST_TASK = 100_000;
 
+const PLACEHOLDERS: Partial<Record<SteeringMode, string>> = {
+  [SteeringMode.ENQUEUE]: "Write the next task; it waits for its turn",
+  [SteeringMode.STEER]: "Tell the agent something; it reads it before its next step",
+  [SteeringMode.INTERRUPT]: "Tell the agent something; it stops what it does and reads it",
+};
+
+const LABELS: Partial<Record<SteeringMode, string>> = {
+  [SteeringMode.ENQUEUE]: "Queue",
+  [SteeringMode.STEER]: "Tell",
+  [SteeringMode.INTERRUPT]: "Interrupt",
+};
+
 interface ComposerProps {
-  readonly submit: (task: string) => Promise<boolean>;
+  readonly submit: (task: string, whenBusy?: SteeringMode) => Promise<boolean>;
   readonly sending: boolean;
   readonly problem: Problem | undefined;
-  /** A run is at work: a further task waits behind it. */
+  /** A run is at work: what is sent waits behind it, or is told to it. */
   readonly working: boolean;
   /** Asks the run at work to end; none where there is nothing to stop. */
   readonly onStop?: (() => void) | undefined;
@@ -25,6 +39,7 @@ interface ComposerProps {
 /** Where a person writes a task. */
 export function Composer({ submit, sending, problem, working, onStop, stopping, children }: ComposerProps) {
   const [task, setTask] = useState("");
+  const [whenBusy, setWhenBusy] = useState(SteeringMode.ENQUEUE);
   const ref = useRef<HTMLTextAreaElement>(null);
   useGrowingHeight(ref, task);
   useEffect(() => {
@@ -33,7 +48,7 @@ export function Composer({ submit, sending, problem, working, onStop, stopping, 
     }
   }, []);
   const send = async () => {
-    if (await submit(task)) {
+    if (await submit(task, working ? whenBusy : undefined)) {
       setTask("");
     }
     ref.current?.focus();
@@ -68,7 +83,7 @@ export function Composer({ submit, sending, problem, working, onStop, stopping, 
           className={styles.text}
           rows={1}
           maxLength={LONGEST_TASK}
-          placeholder={working ? "Write the next task; it waits for its turn" : "What should the agent do?"}
+          placeholder={working ? PLACEHOLDERS[whenBusy] : "What should the agent do?"}
           enterKeyHint="send"
           value={task}
           onChange={(event) => setTask(event.target.value)}
@@ -76,6 +91,7 @@ export function Composer({ submit, sending, problem, working, onStop, stopping, 
         />
         <div className={styles.bar}>
           <div className={styles.about}>{children}</div>
+          {working && <WhenBusy chosen={whenBusy} onChoose={setWhenBusy} />}
           {onStop && (
             <Button onClick={onStop} disabled={stopping}>
               <Icon name="stop" size={14} />
@@ -84,7 +100,7 @@ export function Composer({ submit, sending, problem, working, onStop, stopping, 
           )}
           <Button look="main" type="submit" aria-label="Send" disabled={sending || task.trim() === ""}>
             <Icon name="up" size={14} />
-            {sending ? "Sending" : working ? "Queue" : "Send"}
+            {sending ? "Sending" : working ? LABELS[whenBusy] : "Send"}
           </Button>
         </div>
       </form>

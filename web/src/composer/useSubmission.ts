@@ -6,14 +6,15 @@ import { type Problem, problemOf } from "../problems/problem";
 /** A task on its way. Its ids stay the same however often it is sent, so that it never becomes two runs. */
 interface Submission {
   readonly task: string;
+  readonly whenBusy: SteeringMode;
   readonly createId: string;
   readonly startId: string;
   sessionId: string | undefined;
 }
 
 export interface Submit {
-  /** Sends a task; true when the mesh has it. */
-  readonly submit: (task: string) => Promise<boolean>;
+  /** Sends a task; true when the mesh has it. While a run is at work it waits behind it, unless `whenBusy` says otherwise. */
+  readonly submit: (task: string, whenBusy?: SteeringMode) => Promise<boolean>;
   readonly sending: boolean;
   /** Why the last attempt failed. */
   readonly problem: Problem | undefined;
@@ -31,15 +32,15 @@ export function useSubmission(
   const [problem, setProblem] = useState<Problem>();
 
   const submit = useCallback(
-    async (task: string) => {
+    async (task: string, whenBusy = SteeringMode.ENQUEUE) => {
       if (busy.current || task.trim() === "") {
         return false;
       }
       busy.current = true;
       setSending(true);
       setProblem(undefined);
-      if (pending.current?.task !== task) {
-        pending.current = { task, createId: newRequestId(), startId: newRequestId(), sessionId };
+      if (pending.current?.task !== task || pending.current.whenBusy !== whenBusy) {
+        pending.current = { task, whenBusy, createId: newRequestId(), startId: newRequestId(), sessionId };
       }
       try {
         onAccepted(await send(mesh, pending.current));
@@ -67,7 +68,7 @@ async function send(mesh: MeshClient, submission: Submission): Promise<string> {
     requestId: submission.startId,
     sessionId: submission.sessionId,
     spec: { task: submission.task },
-    whenBusy: SteeringMode.ENQUEUE,
+    whenBusy: submission.whenBusy,
   });
   return submission.sessionId;
 }

@@ -1,11 +1,9 @@
 import { memo } from "react";
 import { Arguments } from "../calls/Arguments";
 import { ApprovalState } from "../gen/meshwright/v1/event_pb";
-import { ProblemNote } from "../problems/ProblemNote";
 import type { Question } from "../session/state";
-import { Button } from "../ui/Button";
+import { AnswerForm } from "./AnswerForm";
 import styles from "./QuestionView.module.css";
-import { useAnswer } from "./useAnswer";
 
 const SETTLED: Partial<Record<ApprovalState, string>> = {
   [ApprovalState.APPROVED]: "Approved",
@@ -17,26 +15,19 @@ const SETTLED: Partial<Record<ApprovalState, string>> = {
 /** Asks whether the agent may make a call, and tells what became of the question. */
 export const QuestionView = memo(function QuestionView({ question }: { question: Question }) {
   const { approval, state } = question;
-  const { answer, sending, problem } = useAnswer(approval.approvalId);
   return (
     <section className={styles.question} aria-label={`Approval: ${approval.call?.tool}`}>
       <h3 className={styles.title}>
         May the agent use <code>{approval.call?.tool}</code>?
       </h3>
       {approval.reason && <p className={styles.reason}>{approval.reason}</p>}
-      <Arguments values={approval.call?.arguments ?? {}} />
-      {problem && <ProblemNote problem={problem} role="alert" />}
       {state === ApprovalState.PENDING ? (
-        <div className={styles.buttons}>
-          <Button look="main" disabled={sending} onClick={() => answer("approve")}>
-            Approve
-          </Button>
-          <Button disabled={sending} onClick={() => answer("deny")}>
-            Deny
-          </Button>
-        </div>
+        <AnswerForm approval={approval} />
       ) : (
-        <p className={styles.settled}>{SETTLED[state]}</p>
+        <>
+          <Arguments values={approval.call?.arguments ?? {}} />
+          <p className={styles.settled}>{SETTLED[state]}</p>
+        </>
       )}
     </section>
   );

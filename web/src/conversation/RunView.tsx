@@ -4,6 +4,7 @@ import { Artifacts } from "../artifacts/Artifacts";
 import { StepView } from "../calls/StepView";
 import { ApprovalState } from "../gen/meshwright/v1/event_pb";
 import type { Entry, Run } from "../session/state";
+import { InputView } from "./InputView";
 import { NoteView } from "./NoteView";
 import { QuestionView } from "./QuestionView";
 import { RunEnd } from "./RunEnd";
@@ -52,6 +53,8 @@ function EntryView({ entry, working, isAnswer }: { entry: Entry; working: boolea
       return <StepView step={entry} working={working} />;
     case "question":
       return <QuestionView question={entry} />;
+    case "input":
+      return <InputView input={entry} />;
     case "note":
       return <NoteView note={entry} />;
     case "files":

@@ -2,6 +2,7 @@ import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Event, RunFinished } from "../gen/meshwright/v1/event_pb";
 import { RunOutcome } from "../gen/meshwright/v1/run_pb";
 import { addArtifact, finishCall, progressCall, startCall } from "./calls";
+import { addReceipt } from "./inputs";
 import { askPerson, settleQuestion } from "./questions";
 import { addDelta, addMessage, closeMessages } from "./said";
 import type { Run } from "./state";
@@ -57,6 +58,8 @@ export function applyToRun(run: Run, event: Event): Run {
       return kind.value.approval ? askPerson(run, kind.value.approval) : run;
     case "approvalResolved":
       return settleQuestion(run, kind.value.approvalId, kind.value.state);
+    case "steeringReceipt":
+      return addReceipt(run, kind.value);
     case "artifactAdded":
       return kind.value.artifact ? addArtifact(run, kind.value.callId, kind.value.artifact) : run;
     case "notice": {

@@ -44,7 +44,7 @@ export interface Run {
 }
 
 /** What a run shows, from top to bottom. */
-export type Entry = Said | Step | Question | Note | Files;
+export type Entry = Said | Step | Question | Input | Note | Files;
 
 /** A message of the agent, or what a person said to a run at work. */
 export interface Said {
@@ -106,6 +106,15 @@ export interface Question {
   readonly key: string;
   readonly approval: Approval;
   readonly state: ApprovalState;
+}
+
+/** What a person said to the run at work, until the model has it: then it is a message like any other. */
+export interface Input {
+  readonly kind: "input";
+  readonly key: string;
+  readonly text: string;
+  /** It came back: the run ended before it could be applied. */
+  readonly returned: Status | undefined;
 }
 
 /** Something worth telling, such as a retry. */

@@ -5,6 +5,7 @@ import {
   type WatchSessionRequest,
   type WatchSessionResponse,
 } from "../../src/gen/meshwright/v1/agent_service_pb";
+import { SteeringMode } from "../../src/gen/meshwright/v1/run_pb";
 import { meshError, sessionNotFound } from "./errors";
 import { pagePicture } from "./picture";
 import { EXAMPLES, scriptFor } from "./scripts";
@@ -45,8 +46,13 @@ export class ScriptedMesh {
       getSession: ({ sessionId }) => ({ session: this.find(sessionId).describe() }),
       listSessions: () => ({ sessions: [...this.sessions.values()].map((it) => it.describe()).reverse() }),
       deleteSession: ({ requestId, sessionId }) => this.once("deleteSession", requestId, () => this.remove(sessionId)),
-      startRun: ({ requestId, sessionId, spec }) =>
-        this.once("startRun", requestId, () => ({ run: this.start(sessionId, spec?.task ?? "") })),
+      startRun: ({ requestId, sessionId, spec, whenBusy }) =>
+        this.once("startRun", requestId, () => {
+          const steers = whenBusy === SteeringMode.STEER || whenBusy === SteeringMode.INTERRUPT;
+          const task = spec?.task ?? "";
+          const steered = steers ? this.find(sessionId).steer(requestId, whenBusy, task) : undefined;
+          return { run: steered ?? this.start(sessionId, task) };
+        }),
       cancelRun: ({ requestId, sessionId, runId }) =>
         this.once("cancelRun", requestId, () => {
           const session = this.find(sessionId);
@@ -56,7 +62,9 @@ export class ScriptedMesh {
         }),
       resolveApproval: ({ requestId, sessionId, decision }) =>
         this.once("resolveApproval", requestId, () => {
-          this.find(sessionId).answer(decision?.answer.case === "approve");
+          const answer = decision?.answer;
+          const edited = answer?.case === "approve" ? answer.value.editedArguments : undefined;
+          this.find(sessionId).answer(answer?.case === "approve", edited, decision?.comment);
           return {};
         }),
       watchSession: (request, { signal }) =>

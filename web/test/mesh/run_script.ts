@@ -2,8 +2,8 @@ import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../src/gen/google/rpc/status_pb";
 import type { ArtifactSchema } from "../../src/gen/meshwright/v1/artifact_pb";
-import { ApprovalState, type NoticeLevel, Role } from "../../src/gen/meshwright/v1/event_pb";
-import { RunOutcome } from "../../src/gen/meshwright/v1/run_pb";
+import { ApprovalState, type NoticeLevel, Role, SteeringState } from "../../src/gen/meshwright/v1/event_pb";
+import { RunOutcome, SteeringMode } from "../../src/gen/meshwright/v1/run_pb";
 import { ToolOutcome } from "../../src/gen/meshwright/v1/tool_pb";
 import { type EventKind, type EventLog, resolvers } from "./log";
 
@@ -31,7 +31,12 @@ export class RunScript {
   private readonly cancelled = resolvers();
   private readonly answered = resolvers();
   private isCancelled = false;
+  private readonly steered = resolvers();
+  private readonly heard: { steeringId: string; mode: SteeringMode; text: string }[] = [];
   private approved = false;
+  private comment = "";
+  /** What a person put in place of the arguments of the question. */
+  edited: JsonObject | undefined;
   private step = 0;
   private calls = 0;
 
@@ -103,14 +108,39 @@ export class RunScript {
     await Promise.race([this.answered.promise, this.cancelled.promise]);
     await this.wait(0);
     const state = this.approved ? ApprovalState.APPROVED : ApprovalState.DENIED;
-    this.append({ case: "approvalResolved", value: { approvalId, state } });
+    const { edited, comment } = this;
+    this.append({
+      case: "approvalResolved",
+      value: { approvalId, state, comment, ...(edited && { editedArguments: edited }) },
+    });
     return this.approved;
   }
 
   /** A person's answer to the question. */
-  answer(approved: boolean): void {
+  answer(approved: boolean, edited: JsonObject | undefined, comment = ""): void {
     this.approved = approved;
+    this.edited = edited;
+    this.comment = comment;
     this.answered.resolve();
+  }
+
+  /** A person's input to the run: the agent reads it when `hear` is called. */
+  steer(steeringId: string, mode: SteeringMode, text: string): void {
+    const receipt = { steeringId, mode, text };
+    this.heard.push(receipt);
+    this.append({ case: "steeringReceipt", value: { ...receipt, state: SteeringState.ACCEPTED } });
+    this.steered.resolve();
+  }
+
+  /** Waits for an input and makes a message of it; its text. */
+  async hear(): Promise<string> {
+    await Promise.race([this.steered.promise, this.cancelled.promise]);
+    await this.wait(0);
+    const receipt = this.heard.shift() ?? { steeringId: "", mode: SteeringMode.STEER, text: "" };
+    const messageId = `input-${receipt.steeringId}`;
+    this.append({ case: "message", value: { messageId, role: Role.USER, text: receipt.text } });
+    this.append({ case: "steeringReceipt", value: { ...receipt, state: SteeringState.APPLIED, appliedSequence: 1n } });
+    return receipt.text;
   }
 
   notice(level: NoticeLevel, text: string): void {

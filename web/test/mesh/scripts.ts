@@ -112,9 +112,17 @@ const echo: Script = async (run) => {
 
 const asking: Script = async (run) => {
   const args = { path: "notes.txt", content: "hello" };
-  const answer = (await run.ask(`${run.runId}-a1`, "file.write", args))
-    ? "It is written."
-    : "Then I leave it as it is.";
+  const approved = await run.ask(`${run.runId}-a1`, "file.write", args);
+  const written = run.edited ? `It is written to ${run.edited.path}.` : "It is written.";
+  const answer = approved ? written : "Then I leave it as it is.";
+  await run.act({ text: answer });
+  return answer;
+};
+
+/** Waits for what a person adds while it works. */
+const listening: Script = async (run) => {
+  await run.act({ text: "I listen." });
+  const answer = `You added: ${await run.hear()}`;
   await run.act({ text: answer });
   return answer;
 };
@@ -129,6 +137,9 @@ export function scriptFor(task: string): Script {
   }
   if (/^ask/i.test(task)) {
     return asking;
+  }
+  if (/^listen/i.test(task)) {
+    return listening;
   }
   if (/^long/i.test(task)) {
     return long;

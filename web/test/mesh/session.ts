@@ -1,8 +1,8 @@
-import { create, isMessage } from "@bufbuild/protobuf";
+import { create, isMessage, type JsonObject } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { type Status, StatusSchema } from "../../src/gen/google/rpc/status_pb";
-import { type Run, RunOutcome, RunSchema, RunState } from "../../src/gen/meshwright/v1/run_pb";
+import { type Run, RunOutcome, RunSchema, RunState, type SteeringMode } from "../../src/gen/meshwright/v1/run_pb";
 import { type Session, SessionSchema } from "../../src/gen/meshwright/v1/session_pb";
 import { meshStatus } from "./errors";
 import { EventLog } from "./log";
@@ -56,8 +56,14 @@ export class ScriptedSession {
   }
 
   /** Answers the question of the run at work. */
-  answer(approved: boolean): void {
-    this.active?.script.answer(approved);
+  answer(approved: boolean, edited?: JsonObject, comment?: string): void {
+    this.active?.script.answer(approved, edited, comment);
+  }
+
+  /** Gives the run at work an input; none when no run is at work. */
+  steer(steeringId: string, mode: SteeringMode, text: string): Run | undefined {
+    this.active?.script.steer(steeringId, mode, text);
+    return this.active?.run;
   }
 
   cancel(runId: string): void {
