@@ -7,7 +7,6 @@ Usage: python scripts/reference.py            write
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,10 +67,8 @@ def settings_table(name: str) -> str:
 
 def default_text(default: str) -> str:
     """A default as a person would write it into the environment; paths of the package are told from where it is."""
-    if default in ("", "None", "()", "PydanticUndefined"):
+    if default in ("", "None", "PydanticUndefined"):
         return "none"
-    if default.startswith("("):
-        default = ",".join(ast.literal_eval(default))
     default = default.replace(str(PACKAGE), "the package's folder")
     number = re.fullmatch(r"(\d+)\.0", default)
     return default if " " in default else f"`{number[1] if number else default}`"

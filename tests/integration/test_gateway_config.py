@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ADDRESSES = ("127.0.0.1:9001", "[::1]:9001", "agent.mesh.internal:9001", "unix:/run/mesh/agent.sock")
+ADDRESSES = (
+    "127.0.0.1:9001",
+    "[::1]:9001",
+    "agent.mesh.internal:9001",
+    "unix:/run/mesh/agent.sock",
+    "127.0.0.1:9001, 127.0.0.2:9001,[::1]:9001",
+    "unix:/run/mesh/1.sock,unix:/run/mesh/2.sock,127.0.0.1:9003",
+    "agents.mesh.internal:9001,old-agents.mesh.internal:9001,127.0.0.1:9003",
+)
 COLLECTORS = ("", "http://127.0.0.1:4317", "http://collector:4317", "https://collector.example.com", "https://[::1]:1/")
 
 
@@ -68,6 +76,10 @@ async def test_a_mistake_in_the_routes_is_found_before_envoy_starts(tmp_path: Pa
         ("HOST", "mesh.example.com", "MESHWRIGHT_HOST"),
         ("PORT", "65536", "MESHWRIGHT_PORT"),
         ("AGENT_ADDRESS", "nowhere", "MESHWRIGHT_AGENT_ADDRESS"),
+        ("AGENT_ADDRESS", "127.0.0.1:1,nowhere", "MESHWRIGHT_AGENT_ADDRESS: 'nowhere' is not an address"),
+        ("AGENT_ADDRESS", "127.0.0.1:1, 127.0.0.1:1", "MESHWRIGHT_AGENT_ADDRESS: 127.0.0.1:1 is given twice"),
+        ("TOOLS_ADDRESS", "unix:/a.sock,tools.test:1", "MESHWRIGHT_TOOLS_ADDRESS: host names and Unix sockets"),
+        ("SITE_ADDRESS", ",", "MESHWRIGHT_SITE_ADDRESS: no address is given"),
         ("CORS_ORIGINS", "*", "MESHWRIGHT_CORS_ORIGINS"),
         ("CORS_ORIGINS", "https://a.test/", "MESHWRIGHT_CORS_ORIGINS"),
         ("ALLOWED_HOSTS", "localhost:8080", "MESHWRIGHT_ALLOWED_HOSTS"),

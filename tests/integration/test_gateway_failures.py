@@ -85,7 +85,7 @@ async def test_a_service_that_comes_back_is_served_at_once(mesh: Mesh) -> None:
 
 async def test_an_address_that_never_answers_is_unavailable_within_seconds(mesh: Mesh) -> None:
     # Reserved for documentation: nothing ever answers there, or the network says at once that it cannot be reached.
-    settings = mesh.settings.model_copy(update={"agent_address": Address("192.0.2.1", 81)})
+    settings = mesh.settings.model_copy(update={"agent_address": (Address("192.0.2.1", 81),)})
     async with Gateway(settings) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
         began = time.monotonic()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -98,7 +98,7 @@ async def test_a_service_that_dies_in_the_middle_ends_its_streams_and_the_next_c
     mesh: Mesh, tmp_path: Path
 ) -> None:
     async with Relay(tmp_path / "relay.sock", mesh.agent.address.socket_path) as relay:
-        settings = mesh.settings.model_copy(update={"agent_address": Address(path=str(tmp_path / "relay.sock"))})
+        settings = mesh.settings.model_copy(update={"agent_address": (Address(path=str(tmp_path / "relay.sock")),)})
         async with Gateway(settings) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
             method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(WatchSession)
             native = method(b"")

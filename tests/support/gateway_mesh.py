@@ -241,10 +241,10 @@ async def running_mesh(directory: Path, **settings: Any) -> AsyncIterator[Mesh]:
     """A mesh whose sockets lie in `directory`; everything is stopped at the end."""
     async with contextlib.AsyncExitStack() as stack:
         config = upstream_settings(directory, **settings)
-        agent = Upstream("agent", config.agent_address)
-        tools = Upstream("tools", config.tools_address)
-        browser = Upstream("browser", config.browser_address)
-        site = Site(config.site_address)
+        agent = Upstream("agent", config.agent_address[0])
+        tools = Upstream("tools", config.tools_address[0])
+        browser = Upstream("browser", config.browser_address[0])
+        site = Site(config.site_address[0])
         for part in (agent, tools, browser, site):
             await part.start()
             stack.push_async_callback(part.stop)

@@ -83,7 +83,7 @@ def _classes() -> Iterator[tuple[str, type[MeshSettings]]]:
 def _default(variable: str, default: str) -> str:
     if variable == "MESHWRIGHT_LISTEN":
         return "127.0.0.1:8081 (agent), :8082 (tools), :8083 (browser), :8084 (site)"
-    return "" if default in ("None", "()", "PydanticUndefined") else default
+    return "" if default in ("None", "PydanticUndefined") else default
 
 
 def _current(variable: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,7 +75,7 @@ class GatewayFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Collector:
-    address: Address
+    addresses: tuple[Address, ...]
     tls: bool
     trusted_ca: str
 
@@ -172,7 +171,7 @@ def _otlp(endpoint: str) -> _Collector | None:
         return None
     url = urlsplit(endpoint)
     return _Collector(
-        address=Address(url.hostname or "", url.port or 4317),
+        addresses=(Address(url.hostname or "", url.port or 4317),),
         tls=url.scheme == "https",
         trusted_ca=ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt",
     )
@@ -184,14 +183,3 @@ def _access_log(target: str) -> _AccessLog | None:
     if target == "stdout":
         return _AccessLog("envoy.access_loggers.stdout", f"{ACCESS_LOGGERS}.stream.v3.StdoutAccessLog", "")
     return _AccessLog("envoy.access_loggers.file", f"{ACCESS_LOGGERS}.file.v3.FileAccessLog", target)
-
-
-def _is_name(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return False
-
-
-_templates.tests["host_name"] = _is_name

@@ -10,11 +10,12 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
-from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.address import Address, AddressesSetting
 from meshwright.serving.settings import MeshSettings
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ORIGIN = re.compile(r"https?://[^/\s*]+")
+REPLICAS = " Several with commas; a host name stands for all its addresses."
 HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE)
 
 
@@ -37,17 +38,18 @@ class GatewaySettings(MeshSettings):
     port: int = Field(
         default=8080, ge=0, le=65535, description="Port of gRPC, gRPC-Web and the page; 0 picks a free one."
     )
-    agent_address: AddressSetting = Field(
-        default=Address("127.0.0.1", 8081), description="AgentService: host:port or unix:/path."
+    agent_address: AddressesSetting = Field(
+        default=(Address("127.0.0.1", 8081),), description="AgentService: host:port or unix:/path." + REPLICAS
     )
-    tools_address: AddressSetting = Field(
-        default=Address("127.0.0.1", 8082), description="ToolService: host:port or unix:/path."
+    tools_address: AddressesSetting = Field(
+        default=(Address("127.0.0.1", 8082),), description="ToolService: host:port or unix:/path." + REPLICAS
     )
-    browser_address: AddressSetting = Field(
-        default=Address("127.0.0.1", 8083), description="BrowserService: host:port or unix:/path."
+    browser_address: AddressesSetting = Field(
+        default=(Address("127.0.0.1", 8083),), description="BrowserService: host:port or unix:/path." + REPLICAS
     )
-    site_address: AddressSetting = Field(
-        default=Address("127.0.0.1", 8084), description="The page and the demo shop: host:port or unix:/path."
+    site_address: AddressesSetting = Field(
+        default=(Address("127.0.0.1", 8084),),
+        description="The page and the demo shop: host:port or unix:/path." + REPLICAS,
     )
     allowed_hosts: Names = Field(
         default=LOCAL_HOSTS,

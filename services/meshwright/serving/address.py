@@ -1,4 +1,4 @@
-"""Where a server listens or is reached: `host:port` or `unix:/path`."""
+"""Where a server listens or is reached: `host:port` or `unix:/path`; where its replicas are, several of them."""
 
 from __future__ import annotations
 
@@ -55,14 +55,17 @@ class Address:
         return bool(self.path)
 
     @property
+    def is_name(self) -> bool:
+        """Whether the host is a name, which stands for all the addresses that it resolves to."""
+        return bool(self.host) and _ip(self.host) is None
+
+    @property
     def is_local(self) -> bool:
         """Whether only processes of this machine can reach it."""
         if self.is_unix or self.host == "localhost":
             return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        ip = _ip(self.host)
+        return ip is not None and ip.is_loopback
 
     @property
     def target(self) -> str:
@@ -80,6 +83,13 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
 AddressSetting = Annotated[
     Address,
     NoDecode,
@@ -88,3 +98,36 @@ AddressSetting = Annotated[
     WithJsonSchema({"type": "string", "description": "host:port or unix:/path"}),
 ]
 """The type of a setting that holds an address."""
+
+
+def parse_addresses(value: object) -> tuple[Address, ...]:
+    """The addresses of a service's replicas from text with commas between them, or from one address or several.
+
+    Raises ValueError with words for the person who wrote it.
+    """
+    if isinstance(value, Address):
+        return (value,)
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not value:
+        message = "no address is given: write host:port or unix:/path, several with commas"
+        raise ValueError(message)
+    addresses = tuple(Address.parse(part) for part in value)
+    twice = next((address for number, address in enumerate(addresses) if address in addresses[:number]), None)
+    if twice is not None:
+        message = f"{twice} is given twice"
+        raise ValueError(message)
+    if any(address.is_name for address in addresses) and any(address.is_unix for address in addresses):
+        message = "host names and Unix sockets cannot stand for one service together: write the IP addresses"
+        raise ValueError(message)
+    return addresses
+
+
+AddressesSetting = Annotated[
+    tuple[Address, ...],
+    NoDecode,
+    BeforeValidator(parse_addresses),
+    PlainSerializer(lambda addresses: ",".join(map(str, addresses)), return_type=str),
+    WithJsonSchema({"type": "string", "description": "host:port or unix:/path, several with commas"}),
+]
+"""The type of a setting that holds the addresses of a service's replicas. A host name stands for all its addresses."""

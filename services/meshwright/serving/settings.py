@@ -124,6 +124,7 @@ def documented(settings: type[MeshSettings]) -> Iterator[DocumentedSetting]:
     for name, field in settings.model_fields.items():
         shape = schema[name]
         kind = " or ".join(map(str, shape["enum"])) if "enum" in shape else str(shape.get("type", "string"))
-        default = str(field.examples[0] if field.examples else field.default)
+        default = field.examples[0] if field.examples else field.default
+        default = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
         default = default.lower() if isinstance(field.default, bool) else default
         yield DocumentedSetting(f"{ENV_PREFIX}{name.upper()}", kind, default, field.description or "")
