@@ -6,7 +6,7 @@ import re
 import time
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -37,6 +37,8 @@ class Call:
     started: float = field(default_factory=time.monotonic)
     span: Span | None = None
     """The server span while tracing is on."""
+    run_id: str = ""
+    """The run that it is about, where it is about one."""
 
     def remaining(self) -> float | None:
         """Seconds until the deadline, 0 or more; None without one."""
@@ -49,6 +51,12 @@ _current: ContextVar[Call | None] = ContextVar("meshwright_call", default=None)
 def current_call() -> Call | None:
     """The call on whose behalf the running task works; None outside of any."""
     return _current.get()
+
+
+def current_traceparent() -> str:
+    """Trace context for what the running task does; empty where there is none."""
+    call = _current.get()
+    return "" if call is None else call.traceparent
 
 
 def enter_call(call: Call) -> None:
@@ -66,6 +74,20 @@ def entered(call: Call) -> Iterator[Call]:
         _current.reset(token)
 
 
+@contextmanager
+def resumed(traceparent: str) -> Iterator[None]:
+    """Go on inside the block with the trace of one message on a stream that many share.
+
+    A trace context that is empty or not well-formed is ignored: then the block belongs to the stream's trace.
+    """
+    call = _current.get()
+    if call is None or not _TRACEPARENT.fullmatch(traceparent):
+        yield
+        return
+    with entered(replace(call, traceparent=traceparent)):
+        yield
+
+
 def detached_context() -> Context:
     """A context for work that outlives the current call: same request id and trace, no deadline.
 
@@ -74,7 +96,7 @@ def detached_context() -> Context:
     context = copy_context()
     call = _current.get()
     if call is not None:
-        context.run(_current.set, Call(call.method, call.request_id, call.traceparent))
+        context.run(_current.set, Call(call.method, call.request_id, call.traceparent, run_id=call.run_id))
     return context
 
 

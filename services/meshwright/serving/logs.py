@@ -50,7 +50,7 @@ def configure_logs(settings: MeshSettings, service: str) -> None:
 
 
 class _Origin:
-    """Adds which service wrote the line, and on behalf of which call."""
+    """Adds which service wrote the line, and on behalf of which call and run."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -60,6 +60,8 @@ class _Origin:
         call = current_call()
         if call is not None:
             event.setdefault("request_id", call.request_id)
+            if call.run_id:
+                event.setdefault("run_id", call.run_id)
             if call.traceparent:
                 event.setdefault("trace_id", call.traceparent[3:35])
         return event

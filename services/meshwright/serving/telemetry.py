@@ -1,14 +1,16 @@
-"""Tracing: a server span for every RPC, exported by OTLP when an endpoint is set, nothing at all otherwise."""
+"""Tracing: spans of RPCs and of the steps inside them, exported by OTLP when an endpoint is set, nothing at all otherwise."""
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grpc import StatusCode
 
-from meshwright.serving.calls import TRACEPARENT_KEY, current_call, entered
+from meshwright.serving.calls import TRACEPARENT_KEY, current_call, current_traceparent, entered
+from meshwright.serving.errors import MeshError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,6 +32,41 @@ SERVER_FAULTS = frozenset(
         StatusCode.DATA_LOSS,
     }
 )
+
+
+class Step:
+    """An open span, as the code inside it sees it. While tracing is off there is none and every method does nothing."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: Span | None = None) -> None:
+        self._span = span
+
+    def set(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add what is known only now."""
+        if self._span is not None:
+            self._span.set_attributes(attributes)
+
+    def fail(self, error_type: str) -> None:
+        """Mark it as failed though nothing is raised; `error_type` is an ErrorReason's name or another word of a small set."""
+        if self._span is None:
+            return
+        from opentelemetry.trace import StatusCode as SpanStatus
+
+        self._span.set_attribute("error.type", error_type)
+        self._span.set_status(SpanStatus.ERROR, error_type)
+
+    def end_with(self, error: BaseException) -> None:
+        """Mark it with what left it. A cancellation is somebody's wish and no error."""
+        if isinstance(error, MeshError):
+            self.fail(error.reason_name)
+        elif isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self.set({"meshwright.cancelled": True})
+        else:
+            self.fail(type(error).__name__)
+
+
+_NO_STEP = Step()
 
 
 class Tracing:
@@ -70,14 +107,24 @@ class Tracing:
         span.end()
 
     @contextmanager
-    def step(self, call: Call, name: str, attributes: Mapping[str, AttributeValue]) -> Iterator[None]:
-        """A span inside the call; calls made in the block belong to it."""
-        span = self.start_span(name, call, self._trace.SpanKind.INTERNAL, attributes)
-        with (
-            self._trace.use_span(span, end_on_exit=True, record_exception=False),
-            entered(replace(call, traceparent=_traceparent(span))),
-        ):
-            yield
+    def step(
+        self, call: Call, name: str, attributes: Mapping[str, AttributeValue], *, outgoing: bool = False
+    ) -> Iterator[Step]:
+        """A span inside the call; calls made in the block belong to it. `outgoing` says that another system is waited for."""
+        kinds = self._trace.SpanKind
+        span = self.start_span(name, call, kinds.CLIENT if outgoing else kinds.INTERNAL, attributes)
+        step = Step(span)
+        try:
+            with (
+                self._trace.use_span(span, record_exception=False, set_status_on_exception=False),
+                entered(replace(call, traceparent=_traceparent(span))),
+            ):
+                yield step
+        except BaseException as error:
+            step.end_with(error)
+            raise
+        finally:
+            span.end()
 
     def start_span(self, name: str, call: Call, kind: SpanKind, attributes: Mapping[str, AttributeValue]) -> Span:
         """A span whose parent is the call's trace context."""
@@ -99,14 +146,31 @@ def install_tracing(tracing: Tracing | None) -> None:
 
 
 @contextmanager
-def span(name: str, **attributes: AttributeValue) -> Iterator[None]:
+def span(name: str, **attributes: AttributeValue) -> Iterator[Step]:
     """A span for a step of the current call, such as a model step; costs nothing to speak of while tracing is off."""
     call = current_call()
     if _installed is None or call is None:
-        yield
+        yield _NO_STEP
         return
-    with _installed.step(call, name, attributes):
-        yield
+    with _installed.step(call, name, attributes) as step:
+        yield step
+
+
+@contextmanager
+def outgoing_span(name: str, attributes: Mapping[str, AttributeValue]) -> Iterator[Step]:
+    """As `span`, for a request to a system that is not of the mesh."""
+    call = current_call()
+    if _installed is None or call is None:
+        yield _NO_STEP
+        return
+    with _installed.step(call, name, attributes, outgoing=True) as step:
+        yield step
+
+
+def outgoing_headers() -> dict[str, str] | None:
+    """HTTP headers with which a system that is not of the mesh can join the trace; None while tracing is off."""
+    traceparent = "" if _installed is None else current_traceparent()
+    return {TRACEPARENT_KEY: traceparent} if traceparent else None
 
 
 def open_tracing(service: str, endpoint: str) -> Tracing | None:
