@@ -13,7 +13,9 @@ from meshwright.browser import failures
 from meshwright.browser.actions.catalogue import ACTIONS
 from meshwright.browser.job import Job
 from meshwright.browser.perform import perform
+from meshwright.serving.calls import resumed
 from meshwright.serving.errors import MeshError, Quota
+from meshwright.serving.telemetry import span
 from meshwright.v1 import browser_pb2
 from meshwright.v1 import error_reason_pb2 as reasons
 
@@ -124,7 +126,7 @@ class Lease:
         seconds = command.timeout.seconds + command.timeout.nanos / 1e9 or COMMAND_SECONDS
         action = ACTIONS[kind]
         tab = self._tab(kind, command.tab_id)
-        task = asyncio.create_task(self._run(action, tab, seconds, getattr(command, kind)))
+        task = asyncio.create_task(self._traced(action, tab, seconds, kind, command))
         self._pending.add(task)
         task.add_done_callback(self._command_ended)
         self._used = time.monotonic()
@@ -160,6 +162,12 @@ class Lease:
         self._pool.release(self.isolate, time.monotonic() - self._since)
         for callback in self._on_end:
             callback()
+
+    async def _traced(
+        self, action: Action, tab: Tab, seconds: float, kind: str, command: browser_pb2.BrowserCommand
+    ) -> browser_pb2.BrowserResult:
+        with resumed(command.traceparent), span("browser.command", action=kind):
+            return await self._run(action, tab, seconds, getattr(command, kind))
 
     async def _run(self, action: Action, tab: Tab, seconds: float, message: object) -> browser_pb2.BrowserResult:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import grpc
 import structlog
 
+from meshwright.serving.calls import current_traceparent
 from meshwright.serving.channel import forward
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import browser_service_pb2, stream_pb2
@@ -117,6 +118,7 @@ class BrowserLease:
         command_id = f"c{self._count}"
         result: asyncio.Future[BrowserResult] = asyncio.get_running_loop().create_future()
         self._results[command_id] = result
+        command.traceparent = current_traceparent()
         self._send(browser_service_pb2.DriveRequest(command_id=command_id, run=command))
         try:
             return await result

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from meshwright.serving.calls import resumed
 from meshwright.serving.errors import MeshError
 from meshwright.serving.failures import as_mesh_error
 from meshwright.serving.telemetry import span
@@ -60,10 +62,10 @@ class RunningCall:
             if tool.claim is not None:
                 self._ticket = session.order.take(tool.claim(arguments, session))
         except Exception as error:  # noqa: BLE001 (it becomes the call's completion)
-            work = _refuse(error)
+            work = partial(_refuse, error)
         else:
-            work = self._run(tool, arguments, tool.timeout(call.timeout.ToMicroseconds() / 1e6))
-        self._work = asyncio.create_task(work)
+            work = partial(self._run, tool, arguments, tool.timeout(call.timeout.ToMicroseconds() / 1e6))
+        self._work = asyncio.create_task(self._traced(work, call.traceparent))
         self._work.add_done_callback(self._ended)
 
     def cancel(self) -> None:
@@ -92,6 +94,18 @@ class RunningCall:
         if not work.cancelled():
             work.exception()
 
+    async def _traced(
+        self, work: Callable[[], Awaitable[tool_pb2.ToolResult]], traceparent: str
+    ) -> tool_pb2.ToolResult:
+        with resumed(traceparent), span("tool.run", tool=self.tool, call_id=self.call_id) as step:
+            try:
+                result = await work()
+            except (Exception, asyncio.CancelledError) as error:
+                step.set({"outcome": _outcome_of(error)})
+                raise
+            step.set({"outcome": "succeeded"})
+            return result
+
     async def _run(self, tool: Tool, arguments: Any, timeout: float) -> tool_pb2.ToolResult:
         async with AsyncExitStack() as turn:
             if self._ticket is not None:
@@ -104,8 +118,7 @@ class RunningCall:
             limit = asyncio.timeout(timeout)
             try:
                 async with limit:
-                    with span("tool.call", tool=tool.name, call_id=self.call_id):
-                        return to_result(await tool.handler(arguments, context))
+                    return to_result(await tool.handler(arguments, context))
             except TimeoutError:
                 if limit.expired():
                     raise CallExpiredError(timeout) from None
@@ -127,6 +140,12 @@ class RunningCall:
 
 async def _refuse(error: Exception) -> tool_pb2.ToolResult:
     raise error
+
+
+def _outcome_of(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return "expired" if isinstance(error, CallExpiredError) else "failed"
 
 
 def failed(error: BaseException) -> tool_pb2.ToolCompletion:

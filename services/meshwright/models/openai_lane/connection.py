@@ -13,6 +13,7 @@ from meshwright.models.openai_lane import http_errors
 from meshwright.models.openai_lane.endpoint import Endpoint
 from meshwright.models.settings import ModelSettings
 from meshwright.serving.errors import MeshError
+from meshwright.serving.telemetry import outgoing_headers
 from meshwright.v1 import error_reason_pb2 as reasons
 
 MAX_ERROR_BYTES = 64 << 10
@@ -75,7 +76,11 @@ class Connection:
         try:
             async with asyncio.timeout(limit):
                 response = await self._open_session().post(
-                    endpoint.url, data=body, proxy=endpoint.proxy, allow_redirects=False
+                    endpoint.url,
+                    data=body,
+                    headers=outgoing_headers(),
+                    proxy=endpoint.proxy,
+                    allow_redirects=False,
                 )
                 if response.status != 200:
                     async with response:
