@@ -58,6 +58,7 @@ class Upstream:
     cancelled: int = 0
     """Those that ended because the caller wanted so."""
     server: grpc.aio.Server | None = None
+    health: health.aio.HealthServicer = field(init=False)
 
     async def start(self) -> None:
         self.server = grpc.aio.server(options=OPTIONS)
@@ -73,9 +74,9 @@ class Upstream:
         for service in (AGENT, TOOLS, BROWSER):
             generic = grpc.method_handlers_generic_handler(service.removeprefix("/"), handlers)
             self.server.add_generic_rpc_handlers((generic,))
-        servicer = health.aio.HealthServicer()
-        await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(servicer, self.server)
+        self.health = health.aio.HealthServicer()
+        await self.report(serving=True)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         add_reflection(self.server, {"meshwright.v1.AgentService"})
         self.server.add_insecure_port(self.address.target)
         await self.server.start()
@@ -84,6 +85,10 @@ class Upstream:
         if self.server is not None:
             await self.server.stop(None)
             self.server = None
+
+    async def report(self, *, serving: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        await self.health.set("", states.SERVING if serving else states.NOT_SERVING)
 
     async def say_name(self, _request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         self.metadata.append({key: str(value) for key, value in context.invocation_metadata() or ()})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, ValidationError
 
-from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.address import Address, AddressSetting, parse_addresses, replicas_target
 from meshwright.serving.settings import MeshSettings, ServerSettings, documented
 from meshwright.serving.startup import StartupError
 
@@ -124,3 +124,26 @@ def test_addresses(text: str, address: Address, local: bool) -> None:
 def test_texts_that_are_no_address(text: str) -> None:
     with pytest.raises(ValueError, match=r"address|too long"):
         Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("unix:/a.sock", "unix:/a.sock"),
+        ("tools.mesh:80", "dns:///tools.mesh:80"),
+        ("127.0.0.1:80, 127.0.0.2:81", "ipv4:127.0.0.1:80,127.0.0.2:81"),
+        ("[::1]:80,[::2]:81", "ipv6:[::1]:80,[::2]:81"),
+        ("unix:/a.sock,unix:/b.sock", "unix:/a.sock,/b.sock"),
+    ],
+)
+def test_replicas_are_one_target(text: str, target: str) -> None:
+    assert replicas_target(parse_addresses(text)) == target
+
+
+@pytest.mark.parametrize(
+    "text", ["", "127.0.0.1:80,[::1]:80", "unix:/a.sock,127.0.0.1:80", "a.test:80,b.test:80", "a.test:80,a.test:80"]
+)
+def test_replicas_that_no_channel_takes(text: str) -> None:
+    with pytest.raises(ValueError, match=r"address|twice"):
+        replicas_target(parse_addresses(text))

@@ -167,8 +167,8 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             store = await open_store(settings.store_url, settings.store_path)
         except (StoreInUseError, StoreUnreachableError) as error:
             raise StartupError(str(error)) from error
-        channel = open_channel(settings.tools_address)
-        browser = open_channel(settings.browser_address)
+        channel = open_channel(*settings.tools_address)
+        browser = open_channel(*settings.browser_address)
         models = Models(settings)
         room = BrowserRoom(BrowserServiceStub(browser))
         toolbox = Toolbox(ToolServiceStub(channel), store, room, settings.idle_browser)

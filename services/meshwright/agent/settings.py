@@ -10,7 +10,7 @@ from pydantic import Field
 
 from meshwright.agent.approving import ApprovalPolicy
 from meshwright.models.settings import ModelSettings
-from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.address import Address, AddressSetting, NeighbourSetting
 from meshwright.serving.settings import ServerSettings
 from meshwright.v1.run_pb2 import RunOptions
 
@@ -24,12 +24,15 @@ class AgentSettings(ServerSettings, ModelSettings):
     listen: AddressSetting = Field(
         Address("127.0.0.1", 8081), description="Where AgentService listens: host:port or unix:/path."
     )
-    tools_address: AddressSetting = Field(
-        Address("127.0.0.1", 8082), description="Where ToolService is: host:port or unix:/path."
+    tools_address: NeighbourSetting = Field(
+        (Address("127.0.0.1", 8082),),
+        description="Where ToolService is: host:port or unix:/path. Several replicas with commas, or one name with all their addresses; "
+        "they must share one data folder.",
     )
-    browser_address: AddressSetting = Field(
-        Address("127.0.0.1", 8083),
-        description="Where BrowserService is, whose health the agent reports: host:port or unix:/path.",
+    browser_address: NeighbourSetting = Field(
+        (Address("127.0.0.1", 8083),),
+        description="Where BrowserService is, whose health the agent reports: host:port or unix:/path. Several replicas with commas, or "
+        "one name with all their addresses.",
     )
     store_url: str = Field(
         "",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_settings import NoDecode
 
 # The kernel's sockaddr_un holds 108 bytes with the closing zero; macOS has four fewer.
@@ -131,3 +131,27 @@ AddressesSetting = Annotated[
     WithJsonSchema({"type": "string", "description": "host:port or unix:/path, several with commas"}),
 ]
 """The type of a setting that holds the addresses of a service's replicas. A host name stands for all its addresses."""
+
+
+def replicas_target(addresses: tuple[Address, ...]) -> str:
+    """The addresses of a service's replicas as a gRPC channel takes them. Raises ValueError where it cannot."""
+    if len(addresses) == 1:
+        address = addresses[0]
+        return f"dns:///{address}" if address.is_name else str(address)
+    if any(address.is_name for address in addresses):
+        message = "a host name stands alone here: give one name that has the addresses of all replicas, or IP addresses"
+        raise ValueError(message)
+    kinds = {"unix" if a.is_unix else "ipv6" if ":" in a.host else "ipv4" for a in addresses}
+    if len(kinds) > 1:
+        message = "several addresses must be of one kind here: IPv4, IPv6 or Unix sockets"
+        raise ValueError(message)
+    return f"{kinds.pop()}:{','.join(str(a).removeprefix('unix:') for a in addresses)}"
+
+
+def _check_target(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+    replicas_target(addresses)
+    return addresses
+
+
+NeighbourSetting = Annotated[AddressesSetting, AfterValidator(_check_target)]
+"""The type of a setting that holds where a service of the mesh is, to which another one opens a channel."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, TypedDict
 
 import grpc
 
+from meshwright.serving.address import replicas_target
 from meshwright.serving.calls import REQUEST_ID_KEY, TRACEPARENT_KEY, current_call
 from meshwright.serving.inbound import MAX_TRANSPORT_BYTES
 
@@ -32,15 +34,23 @@ UNIX_OPTIONS: tuple[tuple[str, str | int], ...] = (
     # To look whether anybody is there costs nothing on the same machine.
     ("grpc.max_reconnect_backoff_ms", 200),
 )
+REPLICAS_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}})
 
 
-def open_channel(address: Address) -> grpc.aio.Channel:
+def open_channel(*addresses: Address) -> grpc.aio.Channel:
     """A channel to a service of the mesh. Open it inside the running loop, keep it, and close it.
+
+    Several addresses, or a host name with several, are replicas: calls go to each in turn, and to none that reports
+    NOT_SERVING or cannot be reached. Raises ValueError when the addresses are not of one kind.
 
     It has no interceptors: they break streams in grpc.aio. Pass `**forward(...)` to each call instead.
     """
-    options = dict(CHANNEL_OPTIONS) | (dict(UNIX_OPTIONS) if address.is_unix else {})
-    return grpc.aio.insecure_channel(address.target, options=tuple(options.items()))
+    options: dict[str, str | int] = dict(CHANNEL_OPTIONS)
+    if all(address.is_unix for address in addresses):
+        options |= dict(UNIX_OPTIONS)
+    if len(addresses) > 1 or addresses[0].is_name:
+        options["grpc.service_config"] = REPLICAS_CONFIG
+    return grpc.aio.insecure_channel(replicas_target(addresses), options=tuple(options.items()))
 
 
 class CallOptions(TypedDict):

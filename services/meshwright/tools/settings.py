@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_settings import NoDecode
 
-from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.address import Address, AddressSetting, NeighbourSetting
 from meshwright.serving.settings import ServerSettings
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -49,8 +49,10 @@ class ToolSettings(ServerSettings):
     listen: AddressSetting = Field(
         Address("127.0.0.1", 8082), description="Where the service listens: host:port or unix:/path."
     )
-    browser_address: AddressSetting = Field(
-        Address("127.0.0.1", 8083), description="Where the browser service is reached: host:port or unix:/path."
+    browser_address: NeighbourSetting = Field(
+        (Address("127.0.0.1", 8083),),
+        description="Where the browser service is reached: host:port or unix:/path. Several replicas with commas, or one name with all "
+        "their addresses.",
     )
     files_url: str = Field(
         "",

@@ -61,7 +61,7 @@ async def open_workbench(settings: ToolSettings, tools: Iterable[Tool]) -> Async
         message = f"MESHWRIGHT_FILES_URL: {error}"
         raise StartupError(message) from error
     pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
-    channel = open_channel(settings.browser_address)
+    channel = open_channel(*settings.browser_address)
     try:
         yield Workbench(settings, tools, Browsers(channel), artifacts, Threads(pool))
     finally:
