@@ -28,4 +28,6 @@ if (!existsSync(join(root, "third_party", "googleapis", ".version"))) {
     "The page's stubs need the protos of googleapis-common-protos. In the project's folder, run: make page",
   );
 }
-run("buf", ["generate", "--template", "buf.gen.yaml"], "Run it through npm, which knows where buf is: npm run gen");
+// By its path: an npm that may not run a package's install script does not link its programs either (npm 11.17).
+const buf = join(web, "node_modules", "@bufbuild", "buf", "bin", "buf");
+run(process.execPath, [buf, "generate", "--template", "buf.gen.yaml"], "Run it through npm: npm run gen");
