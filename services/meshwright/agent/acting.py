@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
+from meshwright.agent.observing import note_completion
 from meshwright.agent.prompt import tool_turn
 from meshwright.models.interface import ToolCall as Asked
+from meshwright.serving.calls import current_traceparent
 from meshwright.serving.errors import MeshError
 from meshwright.serving.telemetry import span
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -126,8 +130,9 @@ class Actions:
                 return tool_turn(asked.call_id, asked.tool, completion)
             del self._questions[asked.call_id]
             await asyncio.shield(self._log.append(self._started(asked)))
-        with span("tool.call", tool=asked.tool, call_id=asked.call_id):
+        with span("tool.call", tool=asked.tool, call_id=asked.call_id) as step:
             completion = await self._completion(asked)
+            note_completion(step, completion)
         await asyncio.shield(self._close(asked, completion))
         return tool_turn(asked.call_id, asked.tool, completion)
 
@@ -138,11 +143,15 @@ class Actions:
         if asked.arguments_error is not None:
             return _failed(_bad_arguments(asked))
         limit = tool.annotations.max_timeout.ToTimedelta().total_seconds() or LONGEST_SECONDS
-        call = ToolCall(call_id=asked.call_id, tool=asked.tool, arguments=_struct(asked))
+        call = ToolCall(
+            call_id=asked.call_id, tool=asked.tool, arguments=_struct(asked), traceparent=current_traceparent()
+        )
+        # News come in the task that reads the stream, which knows nothing of this call.
+        on_progress = partial(copy_context().run, self._progress, asked.call_id)
         try:
             async with asyncio.timeout(limit + OVERTIME_SECONDS):
                 self._stream = await self._toolbox.stream(self._log.run.session_id, asked.tool)
-                return await self._stream.run(call, lambda news: self._progress(asked.call_id, news))
+                return await self._stream.run(call, on_progress)
         except MeshError as error:
             return _failed(error)
         except TimeoutError:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from meshwright.serving.calls import current_traceparent
 from meshwright.store.interface import Draft
-from meshwright.v1.event_pb2 import Event, TextDelta
+from meshwright.v1.event_pb2 import Event, ReasoningDelta, TextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KIND_NUMBERS = {field.name: field.number for field in Event.DESCRIPTOR.oneofs_by_name["kind"].fields}
 TEXT_DELTA = KIND_NUMBERS["text_delta"]
+REASONING_DELTA = KIND_NUMBERS["reasoning_delta"]
 
 
 def current_time() -> Timestamp:
@@ -24,7 +26,10 @@ def current_time() -> Timestamp:
 
 
 class Composer:
-    """Makes the drafts of one run, or of the session itself when `run_id` is empty."""
+    """Makes the drafts of one run, or of the session itself when `run_id` is empty.
+
+    Events carry the trace context that they are given here, or else that of the running task.
+    """
 
     def __init__(
         self, session_id: str, run_id: str = "", *, traceparent: str = "", agent_path: Sequence[str] = ()
@@ -37,7 +42,8 @@ class Composer:
     def draft(self, **arm: Any) -> Draft:
         """A draft with one arm of `Event.kind`, such as `notice=Notice(...)`."""
         (name,) = arm
-        event = Event(time=current_time(), traceparent=self._traceparent, **self._envelope, **arm)
+        traceparent = self._traceparent or current_traceparent()
+        event = Event(time=current_time(), traceparent=traceparent, **self._envelope, **arm)
         return Draft(KIND_NUMBERS[name], self.run_id, event.SerializeToString())
 
     def text_delta(self, message_id: str, text: str) -> Draft:
@@ -51,3 +57,9 @@ class Composer:
         if path := self._envelope["agent_path"]:
             event.agent_path.extend(path)
         return Draft(TEXT_DELTA, self.run_id, event.SerializeToString())
+
+    def reasoning_delta(self, message_id: str, text: str) -> Draft:
+        """A reasoning_delta: it belongs to the trace of its message, as a text_delta does."""
+        delta = ReasoningDelta(message_id=message_id, text=text)
+        event = Event(time=current_time(), **self._envelope, reasoning_delta=delta)
+        return Draft(REASONING_DELTA, self.run_id, event.SerializeToString())

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from meshwright.agent.compose import Composer
-from meshwright.v1.event_pb2 import ReasoningDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 class RunLog:
     """Appends under the run's claim. The order of calls is the order of events. Everything raises RUN_CLAIM_LOST when it is due."""
 
-    def __init__(self, store: Store, claim: Claim, run: Run, *, traceparent: str = "") -> None:
+    def __init__(self, store: Store, claim: Claim, run: Run) -> None:
         self.run = run
         self.principal = claim.principal
         self._store = store
         self._claim = claim
-        self._composer = Composer(claim.session_id, claim.run_id, traceparent=traceparent)
+        self._composer = Composer(claim.session_id, claim.run_id)
 
     def draft(self, **arm: Any) -> Draft:
         """A draft of this run; see Composer."""
@@ -50,11 +49,7 @@ class RunLog:
 
     def reasoning(self, message_id: str) -> DeltaWriter:
         """A writer of the reasoning before one message."""
-        return DeltaWriter(
-            self._store,
-            self._claim,
-            lambda text: self.draft(reasoning_delta=ReasoningDelta(message_id=message_id, text=text)),
-        )
+        return DeltaWriter(self._store, self._claim, lambda text: self._composer.reasoning_delta(message_id, text))
 
 
 class DeltaWriter:

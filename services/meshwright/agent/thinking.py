@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from meshwright.agent.identifiers import new_id
+from meshwright.agent.observing import note_answer, request_span
 from meshwright.models.interface import (
     AssistantTurn,
     Finished,
@@ -20,6 +21,7 @@ from meshwright.models.interface import (
 )
 from meshwright.models.interface import Usage as ModelUsage
 from meshwright.serving.errors import MeshError
+from meshwright.store.usage import add_usage
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Message, Role, UsageRecorded
 from meshwright.v1.run_pb2 import Usage
@@ -61,20 +63,27 @@ class Thought:
     async def think(self, request: ModelRequest) -> None:
         """Have the model answer. MODEL_*, RUN_CLAIM_LOST."""
         try:
-            async with aclosing(self._model.stream(request)) as parts:
-                async for part in parts:
-                    await self._take(part)
+            await self._listen(request)
             await self._text.flush()
             await self._reasoning.flush()
         except (MeshError, asyncio.CancelledError):
             await self._keep_what_there_is()
             raise
-        if self._finished is not None and self._finished.reason == "refused":
-            raise MeshError(
-                reasons.ERROR_REASON_MODEL_REJECTED,
-                "The model declined to answer.",
-                metadata={"model": self._model.name},
-            )
+
+    async def _listen(self, request: ModelRequest) -> None:
+        with request_span(self._model) as step:
+            try:
+                async with aclosing(self._model.stream(request)) as parts:
+                    async for part in parts:
+                        await self._take(part)
+            finally:
+                note_answer(step, self.usage, self._finished, self._first_token)
+            if self._finished is not None and self._finished.reason == "refused":
+                raise MeshError(
+                    reasons.ERROR_REASON_MODEL_REJECTED,
+                    "The model declined to answer.",
+                    metadata={"model": self._model.name},
+                )
 
     async def _take(self, part: object) -> None:
         if self._first_token is None:
@@ -102,14 +111,19 @@ class Thought:
             self.usage.currency_code = used.currency
 
     async def _keep_what_there_is(self) -> None:
-        """Close a message that was cut short, if the run is still ours."""
-        if not self.text:
+        """Close a message that was cut short and count what it took, if the run is still ours.
+
+        A model that had begun to answer has done work, which its provider charges though it may not have come to say how much.
+        """
+        if self._first_token is None:
             return
         self.calls.clear()
+        add_usage(self._log.run.usage, self.usage)
+        drafts = (self.message(partial=True), self._usage_recorded()) if self.text else (self._usage_recorded(),)
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
                 await self._text.flush()
-                await self._log.append(self.message(partial=True))
+                await self._log.append(*drafts, save_run=True)
         except (MeshError, TimeoutError):
             return
 

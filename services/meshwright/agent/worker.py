@@ -12,10 +12,10 @@ from meshwright.agent.approving import Approvals
 from meshwright.agent.ending import Ending, defect, finish, out_of_time
 from meshwright.agent.inputs import Inputs
 from meshwright.agent.loop import AgentLoop
+from meshwright.agent.observing import run_span
 from meshwright.agent.run_log import RunLog
 from meshwright.serving.calls import Call, enter_call
 from meshwright.serving.errors import MeshError
-from meshwright.serving.telemetry import span
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.run_pb2 import RunOutcome
 
@@ -35,7 +35,7 @@ class Worker:
         self._run = claimed.run
         self._cancelled = claimed.cancelled
         self._toolbox = parts.toolbox
-        self._log = RunLog(parts.store, claimed.claim, claimed.run, traceparent=claimed.run.traceparent)
+        self._log = RunLog(parts.store, claimed.claim, claimed.run)
         self._inputs = Inputs(parts.store, self._log)
         self._approvals = Approvals(parts.store, self._log, parts.approval_policy)
         self._loop = AgentLoop(parts, self._log, self._inputs, self._approvals)
@@ -57,8 +57,13 @@ class Worker:
 
     async def work(self) -> None:
         """Do the run. Cancelling this leaves the run as it is, for the next worker."""
-        enter_call(Call(method="run", request_id=self._run.run_id, traceparent=self._run.traceparent))
-        looping = self._looping = asyncio.create_task(self._traced_loop())
+        run = self._run
+        enter_call(Call(method="run", request_id=run.run_id, traceparent=run.traceparent, run_id=run.run_id))
+        with run_span(run):
+            await self._work()
+
+    async def _work(self) -> None:
+        looping = self._looping = asyncio.create_task(self._loop.run())
         if self._cancelled:
             looping.cancel()
         try:
@@ -74,10 +79,6 @@ class Worker:
             looping.cancel()
             await asyncio.wait([looping], timeout=ENDING_SECONDS)
             self._toolbox.rest(self._run.session_id)
-
-    async def _traced_loop(self) -> Ending | None:
-        with span("run", run_id=self._run.run_id, session_id=self._run.session_id, attempt=self._run.attempt):
-            return await self._loop.run()
 
     async def _ending(self, looping: asyncio.Task[Ending | None]) -> Ending | None:
         """Wait for the loop's end, or for the run's deadline; None when nothing is left to write, or the run is another's."""
