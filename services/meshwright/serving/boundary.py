@@ -1,6 +1,6 @@
 """The one interceptor around every handler of a server.
 
-It decodes and validates requests, gives every call an id and a deadline, and turns whatever a handler raises into a status
+It tells who calls, decodes and validates requests, gives every call an id and a deadline, and turns whatever a handler raises into a status
 of the contract. Handlers are coroutines or async generators; what they return or yield may be a message or, on hot paths,
 its serialised bytes.
 """
@@ -25,6 +25,7 @@ from meshwright.v1 import error_reason_pb2 as reasons
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from meshwright.serving.authentication.authenticator import Authenticator
     from meshwright.serving.observer import Observer
 
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -37,10 +38,21 @@ PASSED_THROUGH = ("/grpc.health.", "/grpc.reflection.")
 
 
 class Boundary(grpc.aio.ServerInterceptor):
-    """See the module. `unary_timeout` is the deadline in seconds of unary calls whose caller has set none."""
+    """See the module. `unary_timeout` is the deadline in seconds of unary calls whose caller has set none.
 
-    def __init__(self, observer: Observer, *, unary_timeout: float, validator: Validator | None = None) -> None:
+    Without an `authenticator` every caller is the local principal.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        *,
+        unary_timeout: float,
+        validator: Validator | None = None,
+        authenticator: Authenticator | None = None,
+    ) -> None:
         self._observer = observer
+        self._authenticator = authenticator
         self._unary_timeout = unary_timeout
         self._validator = validator or Validator()
         self._handlers: dict[str, Handler] = {}
@@ -98,7 +110,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(self._guard(refuse))
 
     def _guard(self, serve: Serve) -> Any:
-        observer = self._observer
+        observer, authenticator = self._observer, self._authenticator
 
         async def guarded(raw: Any, context: Context) -> bytes | None:
             call = current_call()
@@ -112,6 +124,9 @@ class Boundary(grpc.aio.ServerInterceptor):
                     call.deadline = time.monotonic() + remaining
                 if call.request_id_is_ours:
                     context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
+                if authenticator is not None:
+                    shown, call.authorization = call.authorization, ""
+                    call.principal = authenticator.known(shown) or await authenticator.principal(shown)
                 response = await serve(raw, context, call)
             except BaseException as error:  # noqa: BLE001 (everything is passed on or answered, nothing is dropped)
                 await self._fail(call, context, error)

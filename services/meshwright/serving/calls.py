@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from meshwright.serving.authentication.principals import LOCAL_PRINCIPAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 REQUEST_ID_KEY = "x-request-id"
 TRACEPARENT_KEY = "traceparent"
+AUTHORIZATION_KEY = "authorization"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -32,6 +35,10 @@ class Call:
     traceparent: str = ""
     """W3C trace context for what happens on behalf of this call; empty when the caller sent none and tracing is off."""
     request_id_is_ours: bool = False
+    principal: str = LOCAL_PRINCIPAL
+    """On whose behalf it is made: the caller's `sub`, or `local` without authentication."""
+    authorization: str = field(default="", repr=False)
+    """What the caller showed, until it has been checked."""
     deadline: float | None = None
     """When the caller stops waiting, on the clock of `time.monotonic`; None when it waits for ever."""
     started: float = field(default_factory=time.monotonic)
@@ -57,6 +64,12 @@ def current_traceparent() -> str:
     """Trace context for what the running task does; empty where there is none."""
     call = _current.get()
     return "" if call is None else call.traceparent
+
+
+def current_principal() -> str:
+    """The principal of the current call; `local` without authentication, and outside of any call."""
+    call = _current.get()
+    return LOCAL_PRINCIPAL if call is None else call.principal
 
 
 def enter_call(call: Call) -> None:
@@ -89,25 +102,28 @@ def resumed(traceparent: str) -> Iterator[None]:
 
 
 def detached_context() -> Context:
-    """A context for work that outlives the current call: same request id and trace, no deadline.
+    """A context for work that outlives the current call: same principal, request id and trace, no deadline.
 
     For example `asyncio.create_task(run.drive(), context=detached_context())`.
     """
     context = copy_context()
     call = _current.get()
     if call is not None:
-        context.run(_current.set, Call(call.method, call.request_id, call.traceparent, run_id=call.run_id))
+        detached = Call(call.method, call.request_id, call.traceparent, principal=call.principal, run_id=call.run_id)
+        context.run(_current.set, detached)
     return context
 
 
 def call_from_metadata(method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Call:
     """The call as its metadata describe it; a request id or trace context that is not well-formed is ignored."""
-    request_id = traceparent = ""
+    request_id = traceparent = authorization = ""
     for key, value in metadata:
         if key == REQUEST_ID_KEY and isinstance(value, str) and _REQUEST_ID.fullmatch(value):
             request_id = value
         elif key == TRACEPARENT_KEY and isinstance(value, str) and _TRACEPARENT.fullmatch(value):
             traceparent = value
+        elif key == AUTHORIZATION_KEY and isinstance(value, str):
+            authorization = value
     if request_id:
-        return Call(method, request_id, traceparent)
-    return Call(method, uuid4().hex, traceparent, request_id_is_ours=True)
+        return Call(method, request_id, traceparent, authorization=authorization)
+    return Call(method, uuid4().hex, traceparent, request_id_is_ours=True, authorization=authorization)

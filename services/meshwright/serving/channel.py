@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, TypedDict
 import grpc
 
 from meshwright.serving.address import replicas_target
-from meshwright.serving.calls import REQUEST_ID_KEY, TRACEPARENT_KEY, current_call
+from meshwright.serving.authentication.principals import MESH_PRINCIPAL
+from meshwright.serving.authentication.vouching import voucher_for
+from meshwright.serving.calls import AUTHORIZATION_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, current_call
 from meshwright.serving.inbound import MAX_TRANSPORT_BYTES
 
 if TYPE_CHECKING:
@@ -64,18 +66,17 @@ def forward(timeout: float | None) -> CallOptions:
     """How to call another service on behalf of the current call: `stub.GetSession(request, **forward(5.0))`.
 
     The deadline is `timeout` seconds or what the current call has left, whichever is less; None means no limit of one's own,
-    for streams. Request id and trace context go along. Work that outlives its call runs in `calls.detached_context()`, or it
-    would inherit the call's deadline.
+    for streams. Principal, request id and trace context go along. Work that outlives its call runs in `calls.detached_context()`,
+    or it would inherit the call's deadline.
     """
     call = current_call()
-    if call is None:
-        return {"timeout": timeout, "metadata": ()}
-    remaining = call.remaining()
-    if remaining is not None:
-        timeout = remaining if timeout is None else min(timeout, remaining)
-    if call.traceparent:
-        return {
-            "timeout": timeout,
-            "metadata": ((REQUEST_ID_KEY, call.request_id), (TRACEPARENT_KEY, call.traceparent)),
-        }
-    return {"timeout": timeout, "metadata": ((REQUEST_ID_KEY, call.request_id),)}
+    voucher = voucher_for(MESH_PRINCIPAL if call is None else call.principal)
+    metadata: list[tuple[str, str]] = [(AUTHORIZATION_KEY, voucher)] if voucher else []
+    if call is not None:
+        remaining = call.remaining()
+        if remaining is not None:
+            timeout = remaining if timeout is None else min(timeout, remaining)
+        metadata.append((REQUEST_ID_KEY, call.request_id))
+        if call.traceparent:
+            metadata.append((TRACEPARENT_KEY, call.traceparent))
+    return {"timeout": timeout, "metadata": tuple(metadata)}

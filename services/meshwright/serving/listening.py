@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 def refuse_exposure(settings: ServerSettings) -> None:
     """Raise StartupError when others than this machine could call a service that does not know its callers."""
-    if settings.listen.is_local or settings.trusted_network:
+    if settings.listen.is_local or settings.authenticates or settings.trusted_network:
         return
     message = (
         f"Refusing to listen on {settings.listen}: the service would take calls from other machines without authentication.\n"
-        "Listen on loopback instead (MESHWRIGHT_LISTEN=127.0.0.1:PORT) or on a Unix socket (unix:/path). Where only the\n"
-        "mesh's own gateway can reach that address, as in a cluster with a network policy, say so with\n"
-        "MESHWRIGHT_TRUSTED_NETWORK=true."
+        "Have callers show tokens: set MESHWRIGHT_AUTH_JWKS, MESHWRIGHT_AUTH_ISSUER, MESHWRIGHT_AUTH_AUDIENCE and\n"
+        "MESHWRIGHT_MESH_KEY_FILE. Or listen on loopback (MESHWRIGHT_LISTEN=127.0.0.1:PORT) or on a Unix socket (unix:/path).\n"
+        "Where only the mesh's own gateway can reach that address, as in a cluster with a network policy, and all callers may\n"
+        "be one, say so with MESHWRIGHT_TRUSTED_NETWORK=true."
     )
     raise StartupError(message)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from grpc import StatusCode
 
+from meshwright.serving.authentication.principals import LOCAL_PRINCIPAL
 from meshwright.serving.telemetry import SERVER_FAULTS
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Observer:
         write = log.warning if code in SERVER_FAULTS else log.info
         milliseconds = round((time.monotonic() - call.started) * 1000, 2)
         fields = {"reason": reason} if reason else {}
+        if call.principal != LOCAL_PRINCIPAL:
+            fields["principal"] = call.principal
         write("rpc", method=call.method, code=code.name, ms=milliseconds, request_id=call.request_id, **fields)
 
     @property

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from meshwright.serving.address import Address
+    from meshwright.serving.authentication.authenticator import Authenticator
     from meshwright.serving.settings import ServerSettings
 
 S = TypeVar("S")
@@ -33,6 +34,9 @@ log = structlog.get_logger(__name__)
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_TRANSPORT_BYTES),
     ("grpc.max_send_message_length", MAX_TRANSPORT_BYTES),
+    # A token of 8 KiB, and what else comes with a call. Beyond the default of 8 KiB gRPC refuses at random and without details.
+    ("grpc.max_metadata_size", 24 * 1024),
+    ("grpc.absolute_max_metadata_size", 32 * 1024),
     # Two servers on one port would share its calls at random instead of failing to start.
     ("grpc.so_reuseport", 0),
     # Finds callers whose machine is gone, within 40 s.
@@ -46,6 +50,8 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
 
+HAND_OVER_SECONDS = 3600.0
+"""How long a service may take to hand over what is running; services keep to a grace of their own."""
 DRAIN_HOOK_SECONDS = 10.0
 """How long a service may take to tell its streams that they should go."""
 CLEAN_UP_SECONDS = 5.0
@@ -63,8 +69,10 @@ class Service(Generic[S]):
     open: Callable[[Readiness], AbstractAsyncContextManager[S]]
     """Opens the service's parts in order and gives its servicer; leaving it closes them in reverse. Slow parts warm up in the
     background after `readiness.set_waiting(...)`, and say `readiness.set_ready()` in the end."""
+    hand_over: Callable[[S], Awaitable[None]] | None = None
+    """Takes up no new work and gives what is at work to others; called once, as soon as the server is to stop."""
     drain: Callable[[S], Awaitable[None]] | None = None
-    """Tells every stream to go and hands over what is running; called once, before running calls get their last grace."""
+    """Tells every stream to go; called once, after the hand-over, before running calls get their last grace."""
 
 
 class Server(Generic[S]):
@@ -116,10 +124,16 @@ class Server(Generic[S]):
         stack.callback(install_tracing, None)
         if tracing is not None:
             stack.push_async_callback(asyncio.to_thread, tracing.close)
+        authenticator: Authenticator | None = None
+        if settings.authenticates:
+            # Imported here: a process that does not authenticate should not carry cryptography in its memory.
+            from meshwright.serving.authentication.authenticator import open_authenticator
+
+            authenticator = await stack.enter_async_context(open_authenticator(settings))
         readiness = Readiness()
         self.servicer = await stack.enter_async_context(self._service.open(readiness))
         self._observer = Observer(tracing)
-        self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout)
+        self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout, authenticator=authenticator)
         self._grpc = grpc.aio.server(interceptors=(self._boundary,), options=SERVER_OPTIONS)
         self._service.register(self.servicer, self._grpc)
         self._health = Health((self._service.name,))
@@ -133,19 +147,26 @@ class Server(Generic[S]):
         stack.callback(reporting.cancel)
 
     async def stop(self) -> None:
-        """Report NOT_SERVING, wait the drain delay, tell the streams, give running calls their grace, then cut them."""
+        """Report NOT_SERVING, hand over beside the drain delay, tell the streams, give running calls their grace, then cut them."""
         if self._stopped:
             return
         self._stopped = True
         await self._health.shut_down()
-        await asyncio.sleep(self._settings.drain_delay)
-        if self._service.drain is not None:
-            try:
-                async with asyncio.timeout(DRAIN_HOOK_SECONDS):
-                    await self._service.drain(self.servicer)
-            except Exception:
-                log.exception("drain failed", service=self._service.name)
+        async with asyncio.TaskGroup() as leaving:
+            leaving.create_task(self._carry_out("hand over", self._service.hand_over, HAND_OVER_SECONDS))
+            leaving.create_task(asyncio.sleep(self._settings.drain_delay))
+        await self._carry_out("drain", self._service.drain, DRAIN_HOOK_SECONDS)
         await self._end_calls(self._settings.stop_grace)
+
+    async def _carry_out(self, name: str, hook: Callable[[S], Awaitable[None]] | None, seconds: float) -> None:
+        """A part of the service's farewell; its failure does not keep the server from stopping."""
+        if hook is None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await hook(self.servicer)
+        except Exception:
+            log.exception("stop_hook.failed", hook=name, service=self._service.name)
 
     async def _end_calls(self, grace: float) -> None:
         # New calls are refused here rather than by stop(grace): cutting what is left while that still waits is a race that

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.authentication.settings import ServiceAuthentication
 from meshwright.serving.startup import StartupError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class MeshSettings(BaseSettings):
             raise StartupError(message) from error
 
 
-class ServerSettings(MeshSettings):
+class ServerSettings(ServiceAuthentication, MeshSettings):
     """What every gRPC server of the mesh can be told. A service overrides the default of `listen`."""
 
     listen: AddressSetting = Field(
@@ -85,7 +86,8 @@ class ServerSettings(MeshSettings):
     trusted_network: bool = Field(
         default=False,
         description="Allow a service to listen on other addresses than loopback although it does not authenticate its "
-        "callers, because only the mesh's own gateway can reach it there, as in a cluster with a network policy.",
+        "callers, because only the mesh's own gateway can reach it there, as in a cluster with a network policy. All callers are then "
+        "one principal; with MESHWRIGHT_AUTH_JWKS it is not needed.",
     )
     unary_timeout: float = Field(
         default=60.0, gt=0, le=3600, description="Deadline in seconds of a unary call whose caller has set none."
