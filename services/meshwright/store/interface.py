@@ -64,6 +64,20 @@ class ClaimedRun(NamedTuple):
     """Somebody asked for its end before it was claimed."""
 
 
+class Quotas(NamedTuple):
+    """Limits of one principal; 0 means no limit."""
+
+    sessions: int = 0
+    """Sessions that exist."""
+    open_runs: int = 0
+    """Runs that have not ended, queued ones included. Children do not count."""
+    tokens_per_day: int = 0
+    """Input and output tokens since 00:00 UTC; a run that is at work when they are used up goes on."""
+
+
+NO_QUOTAS = Quotas()
+
+
 class RunWaiting(NamedTuple):
     """Signal: a run may be claimable."""
 
@@ -122,8 +136,8 @@ class Page(NamedTuple):
 class Store(Protocol):
     """Sessions, runs, events. Every method raises MeshError with the reason that its comment names; all are safe to call concurrently."""
 
-    async def create_session(self, session: Session, once: Once | None) -> Session:
-        """Store a new session, whose principal and id are set. REQUEST_ID_REUSED."""
+    async def create_session(self, session: Session, once: Once | None, quotas: Quotas = NO_QUOTAS) -> Session:
+        """Store a new session, whose principal and id are set. REQUEST_ID_REUSED, QUOTA_EXCEEDED (`sessions`)."""
         ...
 
     async def get_session(self, principal: str, session_id: str) -> Session:
@@ -139,11 +153,18 @@ class Store(Protocol):
         ...
 
     async def enqueue_run(
-        self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
+        self,
+        principal: str,
+        run: Run,
+        drafts: Sequence[Draft],
+        once: Once | None,
+        *,
+        reject_if_busy: bool,
+        quotas: Quotas = NO_QUOTAS,
     ) -> Run:
         """Store a run behind the session's others and append the drafts; fills in `first_sequence`.
 
-        SESSION_NOT_FOUND, SESSION_BUSY, REQUEST_ID_REUSED.
+        SESSION_NOT_FOUND, SESSION_BUSY, REQUEST_ID_REUSED, QUOTA_EXCEEDED (`concurrent_runs`, `tokens_per_day`).
         """
         ...
 
@@ -211,8 +232,33 @@ class Store(Protocol):
         """The session's approvals, the newest first, each with its sort key. SESSION_NOT_FOUND."""
         ...
 
+    async def tokens_today(self, principal: str) -> int:
+        """Input and output tokens of the principal's runs since 00:00 UTC, as counted when a run's record is stored."""
+        ...
+
     async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
-        """Claim the oldest run that nobody works on and whose session has no other run at work; None when there is none."""
+        """Claim the oldest run that nobody works on and whose session has no other run at work; None when there is none.
+
+        Never gives a child. The claim ends those on the run's children: their holder was the one before.
+        """
+        ...
+
+    async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
+        """Store a run that the claimed one delegates and append the drafts: it is ACTIVE at once, under a claim of its own.
+
+        Sets `parent_run_id`. A child does not count as a run at work of its session nor against quotas, and no empty run_id means it.
+        Its parent's record takes its usage in (the runtime sees to that), so the session's and the principal's sums count only runs
+        without a parent: what a family used is counted once.
+        RUN_CLAIM_LOST.
+        """
+        ...
+
+    async def claim_child(self, claim: Claim, run_id: str) -> ClaimedRun:
+        """Claim an unfinished child of the claimed run, whoever held it. RUN_CLAIM_LOST, RUN_NOT_FOUND, RUN_FINISHED."""
+        ...
+
+    async def release_claims(self, held: Sequence[Claim]) -> None:
+        """Give runs back, so that any replica can claim them at once. These claims are lost; those that were lost before are left out."""
         ...
 
     async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> list[Claim]:

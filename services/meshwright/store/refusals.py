@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from meshwright.serving.errors import MeshError
+import time
+
+from meshwright.serving.errors import MeshError, Quota
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalState
 from meshwright.v1.run_pb2 import Run, RunOutcome
+
+DAY_SECONDS = 24 * 3600
+RUNS_RETRY_SECONDS = 5.0
+SESSIONS_RETRY_SECONDS = 60.0
 
 
 class StoreUnreachableError(Exception):
@@ -86,3 +92,32 @@ def request_id_reused(request_id: str) -> MeshError:
         "The request_id was used before with another request; use a new one.",
         metadata={"request_id": request_id},
     )
+
+
+def today() -> int:
+    """Days since 1970, by UTC."""
+    return int(time.time()) // DAY_SECONDS
+
+
+def sessions_exhausted(principal: str, limit: int) -> MeshError:
+    """QUOTA_EXCEEDED for the number of sessions."""
+    message = f"There are {limit} sessions already, which is the limit; delete one."
+    return _quota_exceeded(Quota("sessions", limit, f"principal:{principal}"), message, SESSIONS_RETRY_SECONDS)
+
+
+def open_runs_exhausted(principal: str, limit: int) -> MeshError:
+    """QUOTA_EXCEEDED for the number of runs that have not ended."""
+    message = f"{limit} runs have not ended yet, which is the limit; wait for one of them or cancel it."
+    return _quota_exceeded(Quota("concurrent_runs", limit, f"principal:{principal}"), message, RUNS_RETRY_SECONDS)
+
+
+def tokens_exhausted(principal: str, limit: int) -> MeshError:
+    """QUOTA_EXCEEDED for the tokens of a day, with the time until midnight."""
+    message = f"The {limit} tokens of this day are used up; the next day begins at 00:00 UTC."
+    midnight = (today() + 1) * DAY_SECONDS
+    quota = Quota("tokens_per_day", limit, f"principal:{principal}")
+    return _quota_exceeded(quota, message, max(1.0, midnight - time.time()))
+
+
+def _quota_exceeded(quota: Quota, message: str, retry_after: float) -> MeshError:
+    return MeshError(reasons.ERROR_REASON_QUOTA_EXCEEDED, message, quota=quota, retry_after=retry_after)

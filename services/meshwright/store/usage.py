@@ -22,3 +22,8 @@ def add_usage(total: Usage, more: Usage) -> None:
     if more.HasField("cost_micros") and total.currency_code in ("", more.currency_code):
         total.cost_micros += more.cost_micros
         total.currency_code = more.currency_code
+
+
+def tokens_of(usage: Usage) -> int:
+    """Input and output tokens."""
+    return usage.input_tokens + usage.output_tokens

@@ -71,6 +71,8 @@ async def _claim_of(
         await _reschedule(client, session_id, score, oldest.until)
         return None
     claimed, plan = _claiming(session_id, oldest, owner, time, time + lease_micros)
+    if oldest.state == ACTIVE:
+        await depose_children(client, session_id, oldest.run_id, plan)
     if await carry_out(session_id, plan) != "done":
         return None
     await _reschedule(client, session_id, score, time + lease_micros)
@@ -79,29 +81,44 @@ async def _claim_of(
 
 def _claiming(session_id: str, oldest: Oldest, owner: str, time: int, until: int) -> tuple[ClaimedRun, Plan]:
     run = Run.FromString(oldest.record)
+    plan = held_anew(run, oldest.record, oldest.token, time, owner, until)
+    if oldest.state == ACTIVE:
+        plan.guards.append((run_field(oldest.run_id, "until"), str(oldest.until), "moved"))
+    claim = Claim(session_id, oldest.run_id, int(oldest.token) + 1, oldest.principal)
+    return ClaimedRun(claim, run, oldest.cancelled), plan
+
+
+def held_anew(run: Run, record: bytes, token: bytes, time: int, owner: str, until: int) -> Plan:
+    """The plan that gives a run, changed here to what it is then, to an owner, unless it has moved."""
     run.state = RunState.RUN_STATE_ACTIVE
     run.attempt += 1
     if not run.HasField("start_time"):
         run.start_time.CopyFrom(timestamp(time))
-    token = int(oldest.token) + 1
 
     def field(name: str) -> str:
-        return run_field(oldest.run_id, name)
+        return run_field(run.run_id, name)
 
-    plan = Plan(
+    return Plan(
         absent="moved",
-        guards=[(field("record"), oldest.record, "moved"), (field("token"), oldest.token, "moved")],
+        guards=[(field("record"), record, "moved"), (field("token"), token, "moved")],
         values={
             field("record"): run.SerializeToString(),
             field("state"): ACTIVE,
-            field("token"): str(token),
+            field("token"): str(int(token) + 1),
             field("owner"): owner,
             field("until"): str(until),
         },
     )
-    if oldest.state == ACTIVE:
-        plan.guards.append((field("until"), str(oldest.until), "moved"))
-    return ClaimedRun(Claim(session_id, oldest.run_id, token, oldest.principal), run, oldest.cancelled), plan
+
+
+async def depose_children(client: Client, session_id: str, run_id: str, plan: Plan) -> None:
+    """Have the plan end the claims on a run's children: whoever held them was the run's holder before."""
+    ordinals = await answered(client.hget(keys.state(session_id), "ordinals"))
+    members = await answered(client.zrange(keys.children(session_id), 0, -1))
+    plan.guards.append(("ordinals", ordinals or "", "moved"))
+    for parent, _, child in (member.decode().partition("/") for member in members):
+        if parent == run_id:
+            plan.counts[run_field(child, "token")] = 1
 
 
 async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
@@ -113,6 +130,19 @@ async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int)
         if await carry_out(held.session_id, plan) != "done":
             lost.append(held)
     return lost
+
+
+async def release(client: Client, carry_out: CarryOut, claims: Sequence[Claim]) -> None:
+    """Give claims up and have their sessions looked at now."""
+    for held in claims:
+        plan = Plan(
+            absent="claim",
+            guards=claim_guards(held),
+            values={run_field(held.run_id, "until"): "0"},
+            counts={run_field(held.run_id, "token"): 1},
+        )
+        if await carry_out(held.session_id, plan) == "done":
+            await schedule(client, held.session_id)
 
 
 async def _oldest(client: Client, session_id: str) -> Oldest | None:

@@ -7,7 +7,7 @@ SCHEDULE = "mw:open"
 SIGNALS = "mw:signals"
 """Channel: signals for every replica."""
 
-RUNS, OPEN, APPROVALS, PENDING = 3, 4, 5, 6
+RUNS, OPEN, APPROVALS, PENDING, CHILDREN = 3, 4, 5, 6, 7
 """Places of the sorted sets among a session's keys, as the script counts."""
 
 
@@ -27,7 +27,7 @@ def runs(session_id: str) -> str:
 
 
 def open_runs(session_id: str) -> str:
-    """Sorted set: those of its runs that have not ended."""
+    """Sorted set: those of its runs that have not ended, without children."""
     return f"mw:{{{session_id}}}:open"
 
 
@@ -39,6 +39,11 @@ def approvals(session_id: str) -> str:
 def pending(session_id: str) -> str:
     """Sorted set: those of its approvals that wait."""
     return f"mw:{{{session_id}}}:pending"
+
+
+def children(session_id: str) -> str:
+    """Sorted set: runs that others delegated and that have not ended, as `<parent>/<child>`."""
+    return f"mw:{{{session_id}}}:children"
 
 
 def answer(session_id: str, request_id: str) -> str:
@@ -66,6 +71,21 @@ def reservation(principal: str, request_id: str) -> str:
     return f"mw:p:{{{principal}}}:request:{request_id}"
 
 
+def runs_of(principal: str) -> str:
+    """Sorted set: the principal's runs that have not ended, as `<session>/<run>`, by the time at which they came."""
+    return f"mw:p:{{{principal}}}:runs"
+
+
+def tokens(principal: str, day: int) -> str:
+    """Number: tokens that the principal's runs used on a day."""
+    return f"mw:p:{{{principal}}}:tokens:{day}"
+
+
+def counted(principal: str, run_id: str) -> str:
+    """Number: those of a run's tokens that are counted for its principal."""
+    return f"mw:p:{{{principal}}}:counted:{run_id}"
+
+
 def of_session(session_id: str) -> list[str]:
     """A session's keys in the order in which the script counts them."""
     return [
@@ -75,4 +95,5 @@ def of_session(session_id: str) -> list[str]:
         open_runs(session_id),
         approvals(session_id),
         pending(session_id),
+        children(session_id),
     ]

@@ -67,8 +67,13 @@ FINISH_SEQUENCE = tag_of(Run, "finish_sequence")
 
 
 def run_field(run_id: str, name: str) -> str:
-    """A field of a run: record, state, token, until, cancelled or inputs."""
+    """A field of a run: record, state, token, owner, until, cancelled or inputs."""
     return f"run/{run_id}/{name}"
+
+
+def child_member(parent_id: str, run_id: str) -> str:
+    """How an unfinished child stands among its session's."""
+    return f"{parent_id}/{run_id}"
 
 
 def approval_field(approval_id: str, name: str) -> str:
@@ -82,8 +87,11 @@ def finish(plan: Plan, run: Run, index: int) -> tuple[bytes, bytes, int]:
     record = run.SerializeToString()
     plan.placed.append((run_field(run.run_id, "record"), record, FINISH_SEQUENCE, index))
     plan.values |= {run_field(run.run_id, "state"): str(FINISHED), run_field(run.run_id, "until"): "0"}
-    plan.removed.append((run.run_id, keys.OPEN))
-    _count_usage(plan, run.usage)
+    if run.parent_run_id:
+        plan.removed.append((child_member(run.parent_run_id, run.run_id), keys.CHILDREN))
+    else:
+        plan.removed.append((run.run_id, keys.OPEN))
+        _count_usage(plan, run.usage)
     return record, FINISH_SEQUENCE, index
 
 

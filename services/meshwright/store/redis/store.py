@@ -9,6 +9,7 @@ import structlog
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import (
+    NO_QUOTAS,
     ApprovalSettled,
     CancelRequested,
     Claim,
@@ -18,13 +19,14 @@ from meshwright.store.interface import (
     InputDelivered,
     Once,
     Page,
+    Quotas,
     RunWaiting,
     SessionDeleted,
     SettledApproval,
     Signal,
 )
 from meshwright.store.live import Subscription
-from meshwright.store.redis import approvals, claims, keys, runs, sessions, signals
+from meshwright.store.redis import approvals, children, claims, keys, runs, sessions, signals
 from meshwright.store.redis.connection import (
     READ_RETRIES,
     SERVER_FAILURES,
@@ -36,10 +38,12 @@ from meshwright.store.redis.connection import (
 )
 from meshwright.store.redis.follower import Follower
 from meshwright.store.redis.plan import Plan, now
+from meshwright.store.redis.quotas import Tokens, give_back_runs, reserve_run, reserve_session
 from meshwright.store.redis.requests import once as once_only
 from meshwright.store.redis.writer import Change, Outcome, Writer
 from meshwright.store.refusals import InputsWaitingError, StoreUnreachableError, claim_lost, session_not_found
 from meshwright.store.stored_event import StoredEvent, place
+from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
 from meshwright.v1.run_pb2 import Run, RunState
 from meshwright.v1.session_pb2 import Session
@@ -60,6 +64,7 @@ class RedisStore:
         self._listener: Callable[[Signal], None] = lambda signal: None
         self._follower = Follower(self._changing, self._writer.name, self._read_log, self._last_sequence, self._take)
         self._background: set[asyncio.Task[None]] = set()
+        self._tokens = Tokens(self._client)
 
     @classmethod
     async def open(cls, url: str) -> RedisStore:
@@ -89,12 +94,12 @@ class RedisStore:
         store._follower.start()
         return store
 
-    async def create_session(self, session: Session, once: Once | None) -> Session:
+    async def create_session(self, session: Session, once: Once | None, quotas: Quotas = NO_QUOTAS) -> Session:
         """See Store."""
         principal = session.principal
 
         async def carry_out(session_id: str, answer_key: str) -> Session:
-            await self._touch(principal, session_id)
+            await reserve_session(self._client, principal, session_id, quotas)
             outcome = await self._change(session_id, sessions.creation(session, session_id), answer_key=answer_key)
             return Session.FromString(outcome.answer)
 
@@ -120,8 +125,10 @@ class RedisStore:
                 signal=self._encoded(signal),
                 drop=True,
             )
+            unfinished = await answered(self._client.zrange(keys.open_runs(session_id), 0, -1))
             outcome = await self._change(session_id, plan, answer_key=answer_key)
             await answered(self._client.zrem(keys.sessions(principal), session_id))
+            await give_back_runs(self._client, principal, session_id, [run_id.decode() for run_id in unfinished])
             await answered(self._client.zrem(keys.SCHEDULE, session_id))
             if outcome.code == "done":
                 self._take(signal)
@@ -129,19 +136,36 @@ class RedisStore:
         await once_only(self._client, principal, session_id, once, carry_out, lambda answer: None)
 
     async def enqueue_run(
-        self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
+        self,
+        principal: str,
+        run: Run,
+        drafts: Sequence[Draft],
+        once: Once | None,
+        *,
+        reject_if_busy: bool,
+        quotas: Quotas = NO_QUOTAS,
     ) -> Run:
         """See Store."""
 
+        async def attempt() -> tuple[Plan, Sequence[Draft]]:
+            return await runs.enqueueing(self._client, principal, run, reject_if_busy=reject_if_busy), drafts
+
         async def carry_out(session_id: str, answer_key: str) -> Run:
             await runs.check_owner(self._client, principal, session_id)
-            await claims.announce(self._client, session_id)
-
-            async def attempt() -> tuple[Plan, Sequence[Draft]]:
-                plan = await runs.enqueueing(self._client, principal, run, reject_if_busy=reject_if_busy)
-                return plan, drafts
-
-            outcome = await self._change_what_was_read(session_id, attempt, answer_key)
+            await self._tokens.check(principal, quotas)
+            await reserve_run(self._client, principal, session_id, run.run_id, quotas)
+            stored = False
+            try:
+                await claims.announce(self._client, session_id)
+                outcome = await self._change_what_was_read(session_id, attempt, answer_key)
+                stored = outcome.code == "done"
+            except MeshError as refusal:
+                # Without an answer nobody knows; if it was not stored, the place is found free later.
+                stored = refusal.reason == reasons.ERROR_REASON_UNAVAILABLE
+                raise
+            finally:
+                if not stored:
+                    self._later(give_back_runs(self._client, principal, session_id, [run.run_id]))
             await self._schedule(principal, session_id)
             return Run.FromString(outcome.answer)
 
@@ -179,7 +203,10 @@ class RedisStore:
             outcome = await self._change_what_was_read(session_id, attempt, answer_key)
             if signal is not None and outcome.code == "done":
                 self._take(signal)
-            return Run.FromString(outcome.answer)
+            run = Run.FromString(outcome.answer)
+            if run.state == RunState.RUN_STATE_FINISHED:
+                await give_back_runs(self._client, principal, session_id, [run.run_id])
+            return run
 
         return await once_only(self._client, principal, session_id, once, carry_out, Run.FromString)
 
@@ -246,9 +273,39 @@ class RedisStore:
         """See Store."""
         return await approvals.list_page(self._client, principal, session_id, page, pending_only=pending_only)
 
+    async def tokens_today(self, principal: str) -> int:
+        """See Store."""
+        return await self._tokens.today(principal)
+
     async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
         """See Store."""
         return await claims.claim(self._client, self._code_of, owner, int(lease_seconds * 1_000_000))
+
+    async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
+        """See Store."""
+        claimed, plan = await children.enqueueing(self._client, claim, run)
+        outcome = await self._change(claim.session_id, plan, drafts)
+        if outcome.code != "done":
+            raise claim_lost(claim.run_id)
+        claimed.run.first_sequence = outcome.first
+        return claimed
+
+    async def claim_child(self, claim: Claim, run_id: str) -> ClaimedRun:
+        """See Store."""
+        for _ in range(MAX_MOVES):
+            claimed, plan = await children.claiming(self._client, claim, run_id)
+            code = await self._code_of(claim.session_id, plan)
+            if code == "claim":
+                raise claim_lost(claim.run_id)
+            if code == "done":
+                return claimed
+        raise unavailable("The session changes faster than the store can follow.")
+
+    async def release_claims(self, held: Sequence[Claim]) -> None:
+        """See Store."""
+        await claims.release(self._client, self._code_of, held)
+        await answered(self._client.publish(keys.SIGNALS, self._encoded(RunWaiting())))
+        self._take(RunWaiting())
 
     async def renew_claims(self, claims_held: Sequence[Claim], lease_seconds: float) -> list[Claim]:
         """See Store."""
@@ -270,10 +327,12 @@ class RedisStore:
             if outcome.code != "done":
                 raise claim_lost(claim.run_id)
             events = self._appended(claim.session_id, outcome, change.drafts)
+            if run is not None:
+                self._tokens.count(claim.principal, run)
             if run is not None and ended:
                 ends = [event for event in events if event.kind == runs.RUN_FINISHED]
                 run.finish_sequence = ends[0].sequence
-                self._later(self._schedule(claim.principal, claim.session_id))
+                self._later(self._make_room(claim))
             return events
 
         return self._writer.submit(claim.session_id, compose, settle)
@@ -313,6 +372,7 @@ class RedisStore:
         """See Store."""
         await self._follower.close()
         await self._writer.close()
+        await self._tokens.close()
         if self._background:
             await asyncio.wait(self._background)
         await self._disconnect()
@@ -373,7 +433,8 @@ class RedisStore:
         self._listener(signal)
 
     async def _touch(self, principal: str, session_id: str) -> None:
-        await answered(self._client.zadd(keys.sessions(principal), {session_id: now()}))
+        """Say that the session was used, unless it was deleted meanwhile."""
+        await answered(self._client.zadd(keys.sessions(principal), {session_id: now()}, xx=True))
 
     async def _schedule(self, principal: str, session_id: str) -> None:
         """Have somebody look whether a run of the session can be claimed."""
@@ -382,14 +443,19 @@ class RedisStore:
         await answered(self._client.publish(keys.SIGNALS, self._encoded(RunWaiting())))
         self._take(RunWaiting())
 
+    async def _make_room(self, claim: Claim) -> None:
+        """A run has ended: others may begin."""
+        await self._schedule(claim.principal, claim.session_id)
+        await give_back_runs(self._client, claim.principal, claim.session_id, [claim.run_id])
+
     def _later(self, work: Awaitable[None]) -> None:
-        """Do what needs no answer: a lease that ends makes up for it if it fails."""
+        """Do what needs no answer: if it fails, the end of a lease or the next count makes up for it."""
 
         async def guarded() -> None:
             try:
                 await work
             except MeshError as error:
-                log.warning("store.not_scheduled", reason=error.reason_name)
+                log.warning("store.afterwards_failed", reason=error.reason_name)
 
         task = asyncio.create_task(guarded())
         self._background.add(task)

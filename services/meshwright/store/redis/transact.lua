@@ -1,5 +1,5 @@
 -- One transaction on one session: check the guards, append the events, set the fields, tell those who listen.
--- KEYS: state, log, runs, open, approvals, pending, and where there is a request id, its answer.
+-- KEYS: state, log, runs, open, approvals, pending, children, and where there is a request id, its answer.
 -- ARGV: the plan (MessagePack), the drafts (see wire.py), the channel of the session, the channel of signals, then texts that are not
 -- UTF-8: the plan has their places instead.
 -- Gives {"done", first sequence, answer}, {"answered", answer} or {code of the guard that failed}.
@@ -59,8 +59,8 @@ local function appended_before()
   end
 end
 
-if KEYS[7] then
-  local answer = redis.call("GET", KEYS[7])
+if KEYS[8] then
+  local answer = redis.call("GET", KEYS[8])
   if answer then
     return {"answered", answer}
   end
@@ -91,11 +91,11 @@ end
 
 local first = tonumber(redis.call("HGET", state, "last") or "0") + 1
 local answer = answer_at(first)
-if KEYS[7] and plan.answer then
-  redis.call("SET", KEYS[7], answer, "EX", plan.kept)
+if KEYS[8] and plan.answer then
+  redis.call("SET", KEYS[8], answer, "EX", plan.kept)
 end
 if plan.drop then
-  redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+  redis.call("DEL", KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7])
 end
 for index, draft in ipairs(drafts) do
   local id = string.format("%.0f-0", first + index - 1)

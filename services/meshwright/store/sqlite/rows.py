@@ -47,7 +47,7 @@ def to_session(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Session:
     session.last_sequence = last_sequence
     session.usage.CopyFrom(Usage.FromString(usage))
     open_runs = connection.execute(
-        "SELECT run_id, state FROM runs WHERE log = ? AND state <> ? ORDER BY ordinal",
+        "SELECT run_id, state FROM runs WHERE log = ? AND state <> ? AND parent = '' ORDER BY ordinal",
         (log, RunState.RUN_STATE_FINISHED),
     ).fetchall()
     active = [run_id for run_id, state in open_runs if state == RunState.RUN_STATE_ACTIVE]

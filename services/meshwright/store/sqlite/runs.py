@@ -1,4 +1,4 @@
-"""Runs of the embedded store: the queue, the claims, the one end."""
+"""Runs of the embedded store: the queue, their inputs, the one end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from meshwright.store.interface import Claim, ClaimedRun, Draft, Once, Page
+from meshwright.store.interface import Claim, Draft, Once, Page, Quotas
 from meshwright.store.refusals import InputsWaitingError, run_finished, run_not_found, session_busy
 from meshwright.store.sqlite import approvals, events, sessions
+from meshwright.store.sqlite.quotas import check_runs, count_tokens
 from meshwright.store.sqlite.requests import once
-from meshwright.store.sqlite.rows import find_log, now, record_of, timestamp
+from meshwright.store.sqlite.rows import find_log, now, record_of
 from meshwright.store.stored_event import StoredEvent
 from meshwright.store.usage import add_usage
 from meshwright.v1.event_pb2 import EventKind
@@ -34,6 +35,7 @@ def enqueue(
     drafts: Sequence[Draft],
     request: Once | None,
     reject_if_busy: bool,
+    quotas: Quotas,
 ) -> Changed:
     """Store a run behind the session's others."""
     appended: list[StoredEvent] = []
@@ -42,11 +44,12 @@ def enqueue(
         log = find_log(connection, principal, run.session_id)
         if reject_if_busy:
             _refuse_busy(connection, log, run.session_id)
+        check_runs(connection, principal, quotas)
         appended.extend(events.append(connection, log, drafts))
         run.first_sequence = appended[0].sequence
         connection.execute(
-            "INSERT INTO runs (run_id, log, state, record) VALUES (?, ?, ?, ?)",
-            (run.run_id, log, QUEUED, record_of(run)),
+            "INSERT INTO runs (run_id, log, state, record, first_sequence) VALUES (?, ?, ?, ?, ?)",
+            (run.run_id, log, QUEUED, record_of(run), run.first_sequence),
         )
         sessions.title_after_first_task(connection, log, run.spec.task)
         return record_of(run)
@@ -57,7 +60,7 @@ def enqueue(
 
 def _refuse_busy(connection: sqlite3.Connection, log: int, session_id: str) -> None:
     row = connection.execute(
-        "SELECT run_id FROM runs WHERE log = ? AND state <> ? ORDER BY ordinal LIMIT 1", (log, FINISHED)
+        "SELECT run_id FROM runs WHERE log = ? AND state <> ? AND parent = '' ORDER BY ordinal LIMIT 1", (log, FINISHED)
     ).fetchone()
     if row is not None:
         raise session_busy(session_id, row[0])
@@ -119,7 +122,7 @@ def _run_to_cancel(connection: sqlite3.Connection, log: int, session_id: str, ru
 
 def _find(connection: sqlite3.Connection, log: int, session_id: str, run_id: str) -> tuple[Run, bool]:
     """A run of the session and whether it was cancelled; without an id the oldest that has not ended."""
-    where, value = ("run_id = ?", run_id) if run_id else ("state <> ?", FINISHED)
+    where, value = ("run_id = ?", run_id) if run_id else ("parent = '' AND state <> ?", FINISHED)
     row = connection.execute(
         f"SELECT record, cancelled FROM runs WHERE log = ? AND {where} ORDER BY ordinal LIMIT 1",  # noqa: S608 - constants
         (log, value),
@@ -153,55 +156,6 @@ def deliver_input(
     return Changed(Run.FromString(answer), appended, made)
 
 
-def claim(connection: sqlite3.Connection, owner: str, lease_micros: int) -> ClaimedRun | None:
-    """Claim the oldest run that is free: queued behind none, or left by a holder whose lease is over."""
-    time = now()
-    row = connection.execute(
-        """
-        SELECT runs.run_id, runs.record, runs.token, runs.cancelled, sessions.session_id, sessions.principal
-        FROM runs JOIN sessions USING (log)
-        WHERE (runs.state = :active AND runs.lease_until < :time)
-           OR (runs.state = :queued AND NOT EXISTS (
-                SELECT 1 FROM runs AS earlier
-                WHERE earlier.log = runs.log AND earlier.state <> :finished AND earlier.ordinal < runs.ordinal))
-        ORDER BY runs.ordinal LIMIT 1
-        """,
-        {"active": ACTIVE, "queued": QUEUED, "finished": FINISHED, "time": time},
-    ).fetchone()
-    if row is None:
-        return None
-    run_id, record, token, cancelled, session_id, principal = row
-    run = Run.FromString(record)
-    run.state = ACTIVE
-    run.attempt += 1
-    if not run.HasField("start_time"):
-        run.start_time.CopyFrom(timestamp(time))
-    connection.execute(
-        "UPDATE runs SET state = ?, record = ?, token = ?, owner = ?, lease_until = ? WHERE run_id = ?",
-        (ACTIVE, record_of(run), token + 1, owner, time + lease_micros, run_id),
-    )
-    return ClaimedRun(Claim(session_id, run_id, token + 1, principal), run, bool(cancelled))
-
-
-def renew(connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
-    """Renew claims; those that are lost."""
-    until = now() + lease_micros
-    lost = []
-    for held in claims:
-        changed = connection.execute(
-            "UPDATE runs SET lease_until = ? WHERE run_id = ? AND token = ? AND state = ?",
-            (until, held.run_id, held.token, ACTIVE),
-        )
-        if changed.rowcount == 0:
-            lost.append(held)
-    return lost
-
-
-def release_all(connection: sqlite3.Connection) -> None:
-    """End every lease: whoever held one was the process before this one."""
-    connection.execute("UPDATE runs SET lease_until = 0 WHERE state = ?", (ACTIVE,))
-
-
 def append(
     connection: sqlite3.Connection, claim: Claim, drafts: Sequence[Draft], run: Run | None, inputs_seen: int | None
 ) -> list[StoredEvent]:
@@ -214,6 +168,7 @@ def append(
     approvals.store_requested(connection, log, drafts)
     if run is None:
         return appended
+    count_tokens(connection, run)
     if run.state == FINISHED:
         ends = [event for event in appended if event.kind == EventKind.EVENT_KIND_RUN_FINISHED]
         _finish(connection, run, ends[0].sequence)
@@ -225,9 +180,11 @@ def append(
 def _finish(connection: sqlite3.Connection, run: Run, sequence: int) -> None:
     run.finish_sequence = sequence
     connection.execute(
-        "UPDATE runs SET state = ?, record = ?, lease_until = 0 WHERE run_id = ?",
-        (FINISHED, record_of(run), run.run_id),
+        "UPDATE runs SET state = ?, record = ?, lease_until = 0, finish_sequence = ?, finish_time = ? WHERE run_id = ?",
+        (FINISHED, record_of(run), sequence, run.finish_time.ToMicroseconds() or now(), run.run_id),
     )
+    if run.parent_run_id:
+        return
     log, total = connection.execute(
         "SELECT log, usage FROM sessions WHERE session_id = ?", (run.session_id,)
     ).fetchone()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 
-from meshwright.store.interface import Once, Page
+from meshwright.store.interface import Once, Page, Quotas
 from meshwright.store.refusals import session_not_found
+from meshwright.store.sqlite.quotas import check_sessions
 from meshwright.store.sqlite.requests import once
 from meshwright.store.sqlite.rows import SESSION_COLUMNS, find_log, now, to_session
 from meshwright.v1.session_pb2 import Session
 
 
-def create(connection: sqlite3.Connection, session: Session, request: Once | None) -> Session:
-    """Store a new session."""
+def create(connection: sqlite3.Connection, session: Session, request: Once | None, quotas: Quotas) -> Session:
+    """Store a new session. QUOTA_EXCEEDED."""
 
     def change() -> bytes:
+        check_sessions(connection, session.principal, quotas)
         record = Session(title=session.title, labels=session.labels, model=session.model)
         time = now()
         connection.execute(

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import (
+    NO_QUOTAS,
     ApprovalSettled,
     CancelRequested,
     Claim,
@@ -23,6 +24,7 @@ from meshwright.store.interface import (
     InputDelivered,
     Once,
     Page,
+    Quotas,
     RunWaiting,
     SessionDeleted,
     SettledApproval,
@@ -30,8 +32,9 @@ from meshwright.store.interface import (
 )
 from meshwright.store.live import LiveTails, Subscription
 from meshwright.store.refusals import session_not_found
-from meshwright.store.sqlite import approvals, events, runs, sessions
+from meshwright.store.sqlite import approvals, claims, events, runs, sessions
 from meshwright.store.sqlite.checkpoints import Checkpoints
+from meshwright.store.sqlite.quotas import tokens_today
 from meshwright.store.sqlite.schema import connect, prepare
 from meshwright.store.sqlite.writer import Writer
 from meshwright.store.stored_event import StoredEvent
@@ -82,12 +85,12 @@ class SqliteStore:
             ) from None
         write = connect(path)
         prepare(write)
-        runs.release_all(write)
+        claims.release_all(write)
         return (write, connect(path, read_only=True), Checkpoints(path), lock)
 
-    async def create_session(self, session: Session, once: Once | None) -> Session:
+    async def create_session(self, session: Session, once: Once | None, quotas: Quotas = NO_QUOTAS) -> Session:
         """See Store."""
-        return await self._writer.submit(lambda connection: sessions.create(connection, session, once))
+        return await self._writer.submit(lambda c: sessions.create(c, session, once, quotas))
 
     async def get_session(self, principal: str, session_id: str) -> Session:
         """See Store."""
@@ -108,7 +111,14 @@ class SqliteStore:
         await self._writer.submit(lambda c: sessions.delete(c, principal, session_id, once), committed, long=True)
 
     async def enqueue_run(
-        self, principal: str, run: Run, drafts: Sequence[Draft], once: Once | None, *, reject_if_busy: bool
+        self,
+        principal: str,
+        run: Run,
+        drafts: Sequence[Draft],
+        once: Once | None,
+        *,
+        reject_if_busy: bool,
+        quotas: Quotas = NO_QUOTAS,
     ) -> Run:
         """See Store."""
 
@@ -118,7 +128,7 @@ class SqliteStore:
                 self._listener(RunWaiting())
 
         changed = await self._writer.submit(
-            lambda c: runs.enqueue(c, principal, run, drafts, once, reject_if_busy), committed
+            lambda c: runs.enqueue(c, principal, run, drafts, once, reject_if_busy, quotas), committed
         )
         return changed.run
 
@@ -203,13 +213,33 @@ class SqliteStore:
         """See Store."""
         return await self._read(partial(approvals.list_page, self._reading, principal, session_id, page, pending_only))
 
+    async def tokens_today(self, principal: str) -> int:
+        """See Store."""
+        return await self._read(partial(tokens_today, self._reading, principal))
+
     async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
         """See Store."""
-        return await self._writer.submit(lambda c: runs.claim(c, owner, int(lease_seconds * 1_000_000)))
+        return await self._writer.submit(lambda c: claims.claim(c, owner, int(lease_seconds * 1_000_000)))
 
-    async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+    async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
         """See Store."""
-        return await self._writer.submit(lambda c: runs.renew(c, claims, int(lease_seconds * 1_000_000)))
+        claimed, _ = await self._writer.submit(
+            lambda c: claims.enqueue_child(c, claim, run, drafts),
+            lambda made: self._tails.publish(claim.session_id, made[1]),
+        )
+        return claimed
+
+    async def claim_child(self, claim: Claim, run_id: str) -> ClaimedRun:
+        """See Store."""
+        return await self._writer.submit(lambda c: claims.claim_child(c, claim, run_id))
+
+    async def release_claims(self, held: Sequence[Claim]) -> None:
+        """See Store."""
+        await self._writer.submit(lambda c: claims.release(c, held), lambda _: self._listener(RunWaiting()))
+
+    async def renew_claims(self, held: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+        """See Store."""
+        return await self._writer.submit(lambda c: claims.renew(c, held, int(lease_seconds * 1_000_000)))
 
     def append(
         self, claim: Claim, drafts: Drafts, run: Run | None = None, *, inputs_seen: int | None = None

@@ -1,0 +1,128 @@
+"""Claims on runs of the embedded store: who may work on which, and on its children."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from meshwright.store.interface import Claim, ClaimedRun, Draft
+from meshwright.store.refusals import claim_lost, run_finished, run_not_found
+from meshwright.store.sqlite import events
+from meshwright.store.sqlite.rows import now, record_of, timestamp
+from meshwright.store.stored_event import StoredEvent
+from meshwright.v1.run_pb2 import Run, RunState
+
+QUEUED, ACTIVE, FINISHED = RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ACTIVE, RunState.RUN_STATE_FINISHED
+HELD = "run_id = ? AND token = ? AND state = ?"
+
+
+def claim(connection: sqlite3.Connection, owner: str, lease_micros: int) -> ClaimedRun | None:
+    """Claim the oldest run that is free: queued behind none, or left by a holder whose lease is over."""
+    time = now()
+    row = connection.execute(
+        """
+        SELECT runs.run_id, runs.record, runs.token, runs.cancelled, sessions.session_id, sessions.principal
+        FROM runs JOIN sessions USING (log)
+        WHERE runs.parent = '' AND (
+            (runs.state = :active AND runs.lease_until < :time)
+            OR (runs.state = :queued AND NOT EXISTS (
+                SELECT 1 FROM runs AS earlier
+                WHERE earlier.log = runs.log AND earlier.state <> :finished AND earlier.parent = ''
+                  AND earlier.ordinal < runs.ordinal)))
+        ORDER BY runs.ordinal LIMIT 1
+        """,
+        {"active": ACTIVE, "queued": QUEUED, "finished": FINISHED, "time": time},
+    ).fetchone()
+    if row is None:
+        return None
+    run_id, record, token, cancelled, session_id, principal = row
+    held = Claim(session_id, run_id, token + 1, principal)
+    return ClaimedRun(held, _hold(connection, held, record, owner, time + lease_micros), bool(cancelled))
+
+
+def _hold(connection: sqlite3.Connection, held: Claim, record: bytes, owner: str, until: int) -> Run:
+    """Give a run to an owner, and take its children from whoever had them."""
+    run = Run.FromString(record)
+    run.state = ACTIVE
+    run.attempt += 1
+    if not run.HasField("start_time"):
+        run.start_time.CopyFrom(timestamp(now()))
+    connection.execute(
+        "UPDATE runs SET state = ?, record = ?, token = ?, owner = ?, lease_until = ? WHERE run_id = ?",
+        (ACTIVE, record_of(run), held.token, owner, until, held.run_id),
+    )
+    connection.execute(
+        "UPDATE runs SET token = token + 1 WHERE parent = ? AND parent <> '' AND state <> ?", (held.run_id, FINISHED)
+    )
+    return run
+
+
+def enqueue_child(
+    connection: sqlite3.Connection, claim: Claim, run: Run, drafts: Sequence[Draft]
+) -> tuple[ClaimedRun, list[StoredEvent]]:
+    """Store a child of a claimed run, held by the same owner. RUN_CLAIM_LOST."""
+    log, appended = events.append_claimed(connection, claim, drafts)
+    run.parent_run_id = claim.run_id
+    run.first_sequence = appended[0].sequence
+    run.attempt = 0
+    owner, until = _owner_of(connection, claim)
+    connection.execute(
+        "INSERT INTO runs (run_id, log, state, record, parent, first_sequence) VALUES (?, ?, ?, ?, ?, ?)",
+        (run.run_id, log, QUEUED, record_of(run), claim.run_id, run.first_sequence),
+    )
+    held = Claim(claim.session_id, run.run_id, 1, claim.principal)
+    return ClaimedRun(held, _hold(connection, held, record_of(run), owner, until), cancelled=False), appended
+
+
+def claim_child(connection: sqlite3.Connection, claim: Claim, run_id: str) -> ClaimedRun:
+    """Claim a child for the holder of its parent. RUN_CLAIM_LOST, RUN_NOT_FOUND, RUN_FINISHED."""
+    owner, until = _owner_of(connection, claim)
+    row = connection.execute(
+        "SELECT record, token, cancelled FROM runs WHERE run_id = ? AND parent = ?", (run_id, claim.run_id)
+    ).fetchone()
+    if row is None:
+        raise run_not_found(claim.session_id, run_id)
+    record, token, cancelled = row
+    run = Run.FromString(record)
+    if run.state == FINISHED:
+        raise run_finished(run)
+    held = Claim(claim.session_id, run_id, token + 1, claim.principal)
+    return ClaimedRun(held, _hold(connection, held, record, owner, until), bool(cancelled))
+
+
+def _owner_of(connection: sqlite3.Connection, claim: Claim) -> tuple[str, int]:
+    """Who holds the claim, and until when. RUN_CLAIM_LOST."""
+    row = connection.execute(
+        f"SELECT owner, lease_until FROM runs WHERE {HELD}",  # noqa: S608 - a constant
+        (claim.run_id, claim.token, ACTIVE),
+    ).fetchone()
+    if row is None:
+        raise claim_lost(claim.run_id)
+    return row[0], row[1]
+
+
+def renew(connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
+    """Renew claims; those that are lost."""
+    until = now() + lease_micros
+    lost = []
+    for held in claims:
+        changed = connection.execute(
+            f"UPDATE runs SET lease_until = ? WHERE {HELD}",  # noqa: S608 - a constant
+            (until, held.run_id, held.token, ACTIVE),
+        )
+        if changed.rowcount == 0:
+            lost.append(held)
+    return lost
+
+
+def release(connection: sqlite3.Connection, claims: Sequence[Claim]) -> None:
+    """Give claims up: the runs are free."""
+    connection.executemany(
+        f"UPDATE runs SET lease_until = 0, token = token + 1 WHERE {HELD}",  # noqa: S608 - a constant
+        [(held.run_id, held.token, ACTIVE) for held in claims],
+    )
+
+
+def release_all(connection: sqlite3.Connection) -> None:
+    """End every lease: whoever held one was the process before this one."""
+    connection.execute("UPDATE runs SET lease_until = 0 WHERE state = ?", (ACTIVE,))
