@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToDict
@@ -147,11 +146,13 @@ class Actions:
             call_id=asked.call_id, tool=asked.tool, arguments=_struct(asked), traceparent=current_traceparent()
         )
         # News come in the task that reads the stream, which knows nothing of this call.
-        on_progress = partial(copy_context().run, self._progress, asked.call_id)
+        context = copy_context()
         try:
             async with asyncio.timeout(limit + OVERTIME_SECONDS):
                 self._stream = await self._toolbox.stream(self._log.run.session_id, asked.tool)
-                return await self._stream.run(call, on_progress)
+                return await self._stream.run(
+                    call, lambda news: context.run(self._progress, asked.call_id, news)
+                )
         except MeshError as error:
             return _failed(error)
         except TimeoutError:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from opentelemetry.util.types import AttributeValue
+
     from meshwright.models.interface import Finished, Model
     from meshwright.v1.run_pb2 import Run, Usage
     from meshwright.v1.tool_pb2 import ToolCompletion
@@ -44,7 +46,7 @@ def request_span(model: Model) -> AbstractContextManager[Step]:
     if model.offline:
         return nullcontext(Step())
     provider, _, name = model.name.partition(":")
-    attributes = {
+    attributes: dict[str, AttributeValue] = {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": PROVIDERS.get(provider, provider),
         "gen_ai.request.model": name,
