@@ -150,9 +150,7 @@ class Actions:
         try:
             async with asyncio.timeout(limit + OVERTIME_SECONDS):
                 self._stream = await self._toolbox.stream(self._log.run.session_id, asked.tool)
-                return await self._stream.run(
-                    call, lambda news: context.run(self._progress, asked.call_id, news)
-                )
+                return await self._stream.run(call, lambda news: context.run(self._progress, asked.call_id, news))
         except MeshError as error:
             return _failed(error)
         except TimeoutError:

@@ -11,6 +11,7 @@ from grpc import ChannelConnectivity, StatusCode
 from meshwright.client.backoff import Backoff
 from meshwright.client.errors import DeadlineExceeded, MeshError, Unavailable
 from meshwright.client.statuses import error_from_rpc
+from meshwright.client.tracing import trace_metadata
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 
 if TYPE_CHECKING:
@@ -31,11 +32,16 @@ class Connection:
     def __init__(self, target: Target, token: str | None, timeout: float) -> None:
         self.target = target
         self.timeout = timeout
-        self.metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),) if token else ()
+        self._credentials: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),) if token else ()
         self.closed = False
         self._reached = False
         self._channel: grpc.aio.Channel | None = None
         self._stub: AgentServiceStub | None = None
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with a call that is made now: who calls, and on behalf of which span of the app."""
+        return self._credentials + trace_metadata()
 
     @property
     def stub(self) -> AgentServiceStub:
