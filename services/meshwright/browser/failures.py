@@ -25,6 +25,8 @@ def lease_not_found(lease_id: str) -> MeshError:
         reasons.ERROR_REASON_LEASE_NOT_FOUND,
         "There is no such lease, or it has ended.",
         metadata={"lease_id": lease_id},
+        # A lease is known to the replica that holds it only.
+        elsewhere=True,
     )
 
 

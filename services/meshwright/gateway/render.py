@@ -19,6 +19,7 @@ from meshwright.gateway.routes import (
     publish_routes,
 )
 from meshwright.serving.address import Address
+from meshwright.serving.errors import ELSEWHERE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from meshwright.gateway.settings import GatewaySettings
 
 ACCESS_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
+
+LEASE_TRIES = 16
+"""How many replicas are asked for a lease after the first."""
+LEASE_REQUEST_BYTES = 1024 * 1024
+"""Up to which size a call is kept while the replica that holds its lease is looked for."""
 
 # The content security policy is the site's, which knows what its pages load.
 PAGE_HEADERS = {
@@ -156,6 +162,9 @@ def _route_config(settings: GatewaySettings, targets: Mapping[str, Sequence[Targ
         allowed_hosts=["*"] if "*" in settings.allowed_hosts else list(settings.allowed_hosts),
         clusters=targets,
         grpc_routes=GRPC_ROUTES,
+        elsewhere_header=ELSEWHERE_KEY,
+        lease_tries=LEASE_TRIES,
+        lease_request_bytes=LEASE_REQUEST_BYTES,
         page_headers=PAGE_HEADERS,
         foreign_host=FOREIGN_HOST,
         unknown_service=UNKNOWN_SERVICE,

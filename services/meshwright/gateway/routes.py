@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from meshwright.v1 import agent_service_pb2, browser_service_pb2, tool_service_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from google.protobuf.descriptor import FileDescriptor
 
+READING_VERBS = ("Get", "List", "Read", "Watch")
 ROUTES_FILE = "routes.yaml"
 CURRENT = "current"
 
@@ -29,11 +31,16 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class GrpcRoute:
-    """Calls whose path begins with `path_prefix` go to the targets of `cluster`."""
+    """Calls to a cluster: of one method, or of all whose path begins with `path`."""
 
     name: str
-    path_prefix: str
     cluster: str
+    path: str
+    one_method: bool = False
+    reads: bool = False
+    """The method changes nothing, so a call that died with its replica may be made once more."""
+    finds_lease: bool = False
+    """The method is about a lease, which one replica holds: the others say so and the next one is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +56,31 @@ def _service(file: FileDescriptor, name: str, cluster: str) -> Service:
     return Service(descriptor.full_name, tuple(method.name for method in descriptor.methods), cluster)
 
 
-SERVICES = (
-    _service(agent_service_pb2.DESCRIPTOR, "AgentService", "agent"),
-    _service(tool_service_pb2.DESCRIPTOR, "ToolService", "tools"),
-    _service(browser_service_pb2.DESCRIPTOR, "BrowserService", "browser"),
+def _routes(file: FileDescriptor, name: str, cluster: str) -> Iterator[GrpcRoute]:
+    service = file.services_by_name[name]
+    prefix = f"/{service.full_name}/"
+    for method in service.methods:
+        reads = method.name.startswith(READING_VERBS)
+        finds_lease = "lease_id" in method.input_type.fields_by_name
+        if reads or finds_lease:
+            yield GrpcRoute(f"{cluster}-{method.name}", cluster, prefix + method.name, True, reads, finds_lease)
+    yield GrpcRoute(cluster, cluster, prefix)
+
+
+_CONTRACT = (
+    (agent_service_pb2.DESCRIPTOR, "AgentService", "agent"),
+    (tool_service_pb2.DESCRIPTOR, "ToolService", "tools"),
+    (browser_service_pb2.DESCRIPTOR, "BrowserService", "browser"),
 )
+
+SERVICES = tuple(_service(*named) for named in _CONTRACT)
 
 # Health and reflection are asked of the gateway as of one server; the agent service answers for the mesh.
 GRPC_ROUTES = (
-    *(GrpcRoute(service.cluster, f"/{service.name}/", service.cluster) for service in SERVICES),
-    GrpcRoute("health", "/grpc.health.v1.Health/", "agent"),
-    GrpcRoute("reflection", "/grpc.reflection.v1.ServerReflection/", "agent"),
-    GrpcRoute("reflection-v1alpha", "/grpc.reflection.v1alpha.ServerReflection/", "agent"),
+    *(route for named in _CONTRACT for route in _routes(*named)),
+    GrpcRoute("health", "agent", path="/grpc.health.v1.Health/", reads=True),
+    GrpcRoute("reflection", "agent", path="/grpc.reflection.v1.ServerReflection/", reads=True),
+    GrpcRoute("reflection-v1alpha", "agent", path="/grpc.reflection.v1alpha.ServerReflection/", reads=True),
 )
 
 ONE_TARGET_EACH = {service.cluster: (Target(service.cluster),) for service in SERVICES}

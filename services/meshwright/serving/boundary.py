@@ -16,7 +16,7 @@ import grpc
 from grpc import StatusCode
 
 from meshwright.serving.calls import REQUEST_ID_KEY, Call, call_from_metadata, current_call, enter_call
-from meshwright.serving.errors import DETAILS_KEY, MeshError
+from meshwright.serving.errors import DETAILS_KEY, ELSEWHERE_KEY, MeshError
 from meshwright.serving.failures import as_mesh_error, not_implemented
 from meshwright.serving.inbound import RequestReader, RequestStream
 from meshwright.serving.validation import Validator
@@ -171,6 +171,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         status = mesh_error.to_status()
         trailing = (
             *((key, value) for key, value in context.trailing_metadata() if key != REQUEST_ID_KEY),
+            *(((ELSEWHERE_KEY, "1"),) if mesh_error.elsewhere else ()),
             (REQUEST_ID_KEY, call.request_id),
             (DETAILS_KEY, status.SerializeToString()),
         )
@@ -228,7 +229,12 @@ def _caller_left(error: BaseException) -> bool:
 
 
 def _stopping() -> MeshError:
-    return MeshError(reasons.ERROR_REASON_UNAVAILABLE, "The server stops; call again.", metadata={"service": "server"})
+    return MeshError(
+        reasons.ERROR_REASON_UNAVAILABLE,
+        "The server stops; call again.",
+        metadata={"service": "server"},
+        elsewhere=True,
+    )
 
 
 def _too_late(timeout: float) -> MeshError:

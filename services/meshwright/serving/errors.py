@@ -23,6 +23,8 @@ __all__ = ["DOMAIN", "MeshError", "Quota", "Violation"]
 
 DOMAIN = "meshwright"
 DETAILS_KEY = "grpc-status-details-bin"
+ELSEWHERE_KEY = "x-meshwright-elsewhere"
+"""Metadata key of a refusal that a proxy may answer by asking another replica."""
 DEFAULT_RETRY_SECONDS = 1.0
 RETRYABLE = frozenset({StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED})
 NOT_RETRYABLE = frozenset(
@@ -39,7 +41,8 @@ class MeshError(Exception):
 
     `message` is for people, and every variable part of it stands in `metadata` too. Never put the text of another
     exception into either. The status code follows from the reason unless `code` says otherwise; `retry_after` is in
-    seconds and defaults to 1 s where the code invites a retry.
+    seconds and defaults to 1 s where the code invites a retry. `elsewhere` says that another replica may be able to serve the
+    request, and that this one has done nothing: the gateway then asks the next.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class MeshError(Exception):
         retry_after: float | None = None,
         quota: Quota | None = None,
         code: StatusCode | None = None,
+        elsewhere: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -59,6 +63,7 @@ class MeshError(Exception):
         self.metadata: dict[str, str] = {key: fit_text(value) for key, value in (metadata or {}).items()}
         self.violations = tuple(Violation(*v) if isinstance(v, tuple) else v for v in violations)
         self.quota = quota
+        self.elsewhere = elsewhere
         self.code = code or STATUS_CODES[reason]
         if retry_after is None and self.code in RETRYABLE and reason not in NOT_RETRYABLE:
             retry_after = DEFAULT_RETRY_SECONDS
