@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToDict
 
-from meshwright.agent.compose import Composer
 from meshwright.serving.errors import MeshError
 from meshwright.store.refusals import approval_closed
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved, ApprovalState
 
 if TYPE_CHECKING:
+    from meshwright.agent.compose import Composer
     from meshwright.store.interface import Draft
     from meshwright.v1.agent_service_pb2 import ApprovalDecision
 
 
 def decided(
-    approval: Approval, decision: ApprovalDecision, session_id: str, principal: str
+    approval: Approval, decision: ApprovalDecision, composer: Composer, principal: str
 ) -> tuple[ApprovalResolved, Draft]:
-    """The answer and its event. APPROVAL_CLOSED when it comes too late, TOOL_ARGUMENTS when edited arguments do not fit."""
+    """The answer and its event, made by the run's composer.
+
+    APPROVAL_CLOSED when it comes too late, TOOL_ARGUMENTS when edited arguments do not fit.
+    """
     if approval.state == ApprovalState.APPROVAL_STATE_PENDING and approval.expire_time.ToNanoseconds() < time.time_ns():
         approval.state = ApprovalState.APPROVAL_STATE_EXPIRED
         raise approval_closed(approval)
@@ -36,7 +39,7 @@ def decided(
         if decision.approve.HasField("edited_arguments"):
             _check(approval, decision)
             resolution.edited_arguments.CopyFrom(decision.approve.edited_arguments)
-    return resolution, Composer(session_id, approval.run_id).draft(approval_resolved=resolution)
+    return resolution, composer.draft(approval_resolved=resolution)
 
 
 def _check(approval: Approval, decision: ApprovalDecision) -> None:

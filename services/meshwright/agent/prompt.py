@@ -24,6 +24,12 @@ You are Meshwright, an agent that does tasks with a real web browser, files and 
 - If the task cannot be done, say so and why. Never make up what a page or file says.
 """
 
+SUB_AGENT = """\
+- You are a sub-agent: another agent gave you this task and reads your answer. It sees nothing else of what you do, so the answer must have
+  all that the task asks for. You can ask nobody: decide yourself, and say what you assumed. Other sub-agents may work in the same browser
+  and the same files at the same time: open tabs of your own, and leave alone what is not of your task.
+"""
+
 ENDS = {
     ToolOutcome.TOOL_OUTCOME_FAILED: "The call failed",
     ToolOutcome.TOOL_OUTCOME_CANCELLED: "The call was cancelled",
@@ -33,11 +39,10 @@ ENDS = {
 }
 
 
-def system_prompt(demo_url: str) -> str:
+def system_prompt(demo_url: str, *, sub_agent: bool = False) -> str:
     """The system prompt; `demo_url` is empty where the demo site is off."""
-    if not demo_url:
-        return SYSTEM_PROMPT
-    return f"{SYSTEM_PROMPT}- The demo shop, when a task speaks of it, is at {demo_url}\n"
+    shop = f"- The demo shop, when a task speaks of it, is at {demo_url}\n" if demo_url else ""
+    return SYSTEM_PROMPT + shop + (SUB_AGENT if sub_agent else "")
 
 
 def tool_turn(call_id: str, tool: str, completion: ToolCompletion) -> ToolTurn:

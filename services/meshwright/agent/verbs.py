@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshwright.agent.compose import Composer, current_time
 from meshwright.agent.decisions import decided
 from meshwright.agent.identifiers import new_id
+from meshwright.agent.lineage import path_of
 from meshwright.agent.page_token import page_of, token_after
 from meshwright.serving.calls import current_call
 from meshwright.serving.errors import MeshError
@@ -149,9 +150,11 @@ class Verbs:
     ) -> Run:
         """Have the store own an input from now on, and the run's worker know of it."""
         receipt.state = SteeringState.STEERING_STATE_ACCEPTED
+        path = await path_of(self._store, principal, session_id, run_id)
 
         def accepted(run: Run) -> Draft:
-            return Composer(session_id, run.run_id, traceparent=run.traceparent).draft(steering_receipt=receipt)
+            composer = Composer(session_id, run.run_id, traceparent=run.traceparent, agent_path=path)
+            return composer.draft(steering_receipt=receipt)
 
         interrupt = receipt.mode == SteeringMode.STEERING_MODE_INTERRUPT
         return await self._store.deliver_input(principal, session_id, run_id, once, accepted, interrupt=interrupt)
@@ -178,12 +181,16 @@ class Verbs:
 
     async def resolve_approval(self, principal: str, request: ResolveApprovalRequest) -> Approval:
         """AgentService.ResolveApproval."""
+        session_id, approval_id = request.session_id, request.approval_id
+        asked = (await self._store.get_approval(principal, session_id, approval_id)).approval
+        path = await path_of(self._store, principal, session_id, asked.run_id)
+        composer = Composer(session_id, asked.run_id, agent_path=path)
         settled = await self._store.resolve_approval(
             principal,
-            request.session_id,
-            request.approval_id,
+            session_id,
+            approval_id,
             _once(request.request_id, request),
-            lambda approval: decided(approval, request.decision, request.session_id, principal),
+            lambda approval: decided(approval, request.decision, composer, principal),
         )
         return settled.approval
 
