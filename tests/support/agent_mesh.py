@@ -40,6 +40,7 @@ class AgentMesh:
     stub: AgentServiceStub
     model: ModelServer
     data_dir: Path
+    address: Address = LOOPBACK
 
     async def new_session(self) -> str:
         return (await self.stub.CreateSession(pb.CreateSessionRequest())).session.session_id
@@ -98,7 +99,7 @@ async def agent_mesh(
         )
         agent = await stack.enter_async_context(Server(agent_service(agent_settings), agent_settings))
         channel = await stack.enter_async_context(open_channel(agent.address))
-        yield AgentMesh(AgentServiceStub(channel), model, folder)
+        yield AgentMesh(AgentServiceStub(channel), model, folder, agent.address)
 
 
 @dataclass

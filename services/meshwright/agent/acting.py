@@ -74,6 +74,11 @@ class Actions:
         self._closed: set[str] = set()
         self._stream: ToolStream | None = None
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Every call that has not ended waits for an answer."""
+        return all(asked.call_id in self._closed or asked.call_id in self._questions for asked in self._asked)
+
     def opening(self) -> list[Draft]:
         """An event for each call: its intent, or the question to a person where it needs one."""
         drafts = []
@@ -129,6 +134,7 @@ class Actions:
                 return tool_turn(asked.call_id, asked.tool, completion)
             del self._questions[asked.call_id]
             await asyncio.shield(self._log.append(self._started(asked)))
+        self._log.check_held()
         with span("tool.call", tool=asked.tool, call_id=asked.call_id) as step:
             completion = await self._completion(asked)
             note_completion(step, completion)
@@ -182,12 +188,14 @@ class Actions:
             ends = await self._stream.cancel([asked.call_id for asked in unfinished], CANCEL_SECONDS)
         cancelled = ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_CANCELLED, error=_cancelled().to_status())
         for asked in unfinished:
+            end = ends.get(asked.call_id, cancelled)
+            if self._log.goes_on and end.outcome == ToolOutcome.TOOL_OUTCOME_CANCELLED:
+                # The next worker makes the call again, or says that nobody knows whether it took effect.
+                continue
             try:
                 if (approval := self._questions.get(asked.call_id)) is not None:
-                    if self._approvals.kept_open:
-                        continue
                     await self._approvals.settle(approval.approval_id, ApprovalState.APPROVAL_STATE_CANCELLED)
-                await self._close(asked, ends.get(asked.call_id, cancelled))
+                await self._close(asked, end)
             except MeshError:
                 return
 

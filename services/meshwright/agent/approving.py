@@ -51,8 +51,6 @@ class Approvals:
 
     def __init__(self, store: Store, log: RunLog, policy: ApprovalPolicy) -> None:
         self.policy = policy
-        self.kept_open = False
-        """The run goes on in another process, with its questions as they are."""
         self._store = store
         self._log = log
         self._answered: dict[str, asyncio.Event] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -13,12 +14,19 @@ from meshwright.store.interface import ApprovalSettled, CancelRequested, InputDe
 
 if TYPE_CHECKING:
     from meshwright.agent.loop import Parts
-    from meshwright.store.interface import ClaimedRun, Signal
+    from meshwright.store.interface import Claim, ClaimedRun, Signal
 
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 CLAIM_RETRY_SECONDS = 2.0
 log = structlog.get_logger(__name__)
+
+
+class Engaged(NamedTuple):
+    """A worker and the task in which it works."""
+
+    worker: Worker
+    task: asyncio.Task[None]
 
 
 class Dispatcher:
@@ -28,20 +36,20 @@ class Dispatcher:
         self._parts = parts
         self._owner = owner
         self._limit = limit
-        self._workers: dict[str, Worker] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._engaged: dict[str, Engaged] = {}
         self._wake = asyncio.Event()
-        self._draining = False
+        self._claiming = asyncio.Lock()
+        self._leaving = False
 
     @property
     def active(self) -> int:
         """Runs at work here."""
-        return len(self._tasks)
+        return len(self._engaged)
 
     async def run(self) -> None:
         """Claim and work."""
         self._parts.store.listen(self._on_signal)
-        renewing = asyncio.create_task(self._renew())
+        renewing = asyncio.create_task(self._keep_renewing())
         try:
             while True:
                 self._wake.clear()
@@ -49,14 +57,34 @@ class Dispatcher:
                 await self._sleep()
         finally:
             renewing.cancel()
-            for task in self._tasks.values():
+            tasks = [engaged.task for engaged in self._engaged.values()]
+            for task in tasks:
                 task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks.values())
+            if tasks:
+                await asyncio.wait(tasks)
 
-    def drain(self) -> None:
-        """Claim nothing more."""
-        self._draining = True
+    async def hand_over(self, grace: float) -> None:
+        """Claim nothing more, and give each run back as soon as its step ends, after `grace` seconds at the latest."""
+        self._leaving = True
+        async with self._claiming:
+            engaged = tuple(self._engaged.values())
+        await asyncio.gather(*(self._part_with(each, grace) for each in engaged))
+
+    async def _part_with(self, engaged: Engaged, grace: float) -> None:
+        worker, task = engaged
+        worker.leave()
+        await asyncio.wait([task], timeout=0 if worker.waits_for_a_person else grace)
+        task.cancel()
+        await asyncio.wait([task])
+        # The next worker opens a stream of its own; two would work in one workspace.
+        await self._parts.toolbox.forget(worker.claim.session_id)
+        await self._release(worker.claim)
+
+    async def _release(self, claim: Claim) -> None:
+        try:
+            await self._parts.store.release_claims([claim])
+        except MeshError as error:
+            log.warning("dispatcher.not_released", run_id=claim.run_id, reason=error.reason_name)
 
     async def _sleep(self) -> None:
         """Until there may be something to claim: on a signal, or when another's lease may be over."""
@@ -67,29 +95,43 @@ class Dispatcher:
             return
 
     async def _claim_what_waits(self) -> None:
-        while not self._draining and len(self._tasks) < self._limit:
-            try:
-                claimed = await self._parts.store.claim_run(self._owner, LEASE_SECONDS)
-            except MeshError as error:
-                log.warning("dispatcher.claim_failed", reason=error.reason_name)
-                return
-            if claimed is None:
-                return
-            self._start(claimed)
+        async with self._claiming:
+            if any(engaged.worker.overdue for engaged in self._engaged.values()):
+                # This process stood still. Its runs are still its own unless another has claimed them.
+                await self._renew()
+            while not self._leaving and len(self._engaged) < self._limit and await self._claim_one():
+                pass
 
-    def _start(self, claimed: ClaimedRun) -> None:
+    async def _claim_one(self) -> bool:
+        until = time.monotonic() + LEASE_SECONDS
+        try:
+            claimed = await self._parts.store.claim_run(self._owner, LEASE_SECONDS)
+        except MeshError as error:
+            log.warning("dispatcher.claim_failed", reason=error.reason_name)
+            return False
+        if claimed is None:
+            return False
+        if self._leaving:
+            await self._release(claimed.claim)
+            return False
+        self._start(claimed, until)
+        return True
+
+    def _start(self, claimed: ClaimedRun, until: float) -> None:
         run_id = claimed.claim.run_id
         worker = Worker(claimed, self._parts)
-        task = asyncio.create_task(worker.work(), name=run_id)
-        self._workers[run_id] = worker
-        self._tasks[run_id] = task
-        task.add_done_callback(lambda done: self._ended(run_id, done))
+        worker.renewed(until)
+        task = asyncio.create_task(_work(worker, self._engaged.get(run_id)), name=run_id)
+        engaged = self._engaged[run_id] = Engaged(worker, task)
+        task.add_done_callback(lambda _: self._ended(engaged))
 
-    def _ended(self, run_id: str, done: asyncio.Task[None]) -> None:
-        self._workers.pop(run_id, None)
-        self._tasks.pop(run_id, None)
+    def _ended(self, engaged: Engaged) -> None:
+        worker, task = engaged
+        run_id = worker.claim.run_id
+        if self._engaged.get(run_id) is engaged:
+            del self._engaged[run_id]
         self._wake.set()
-        if not done.cancelled() and (error := done.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dispatcher.worker_failed", run_id=run_id, exc_info=error)
 
     def _on_signal(self, signal: Signal) -> None:
@@ -97,32 +139,47 @@ class Dispatcher:
             case RunWaiting():
                 self._wake.set()
             case CancelRequested(run_id=run_id):
-                if (worker := self._workers.get(run_id)) is not None:
-                    worker.cancel()
+                if (engaged := self._engaged.get(run_id)) is not None:
+                    engaged.worker.cancel()
             case InputDelivered(run_id=run_id, interrupt=True):
-                if (worker := self._workers.get(run_id)) is not None:
-                    worker.interrupt()
+                if (engaged := self._engaged.get(run_id)) is not None:
+                    engaged.worker.interrupt()
             case InputDelivered():
                 pass  # the worker reads its inputs before each step
             case ApprovalSettled(run_id=run_id, approval_id=approval_id):
-                if (worker := self._workers.get(run_id)) is not None:
-                    worker.approval_settled(approval_id)
+                if (engaged := self._engaged.get(run_id)) is not None:
+                    engaged.worker.approval_settled(approval_id)
             case SessionDeleted(session_id=session_id):
-                for run_id, worker in tuple(self._workers.items()):
+                for worker, task in tuple(self._engaged.values()):
                     if worker.claim.session_id == session_id:
-                        self._tasks[run_id].cancel()
+                        task.cancel()
 
-    async def _renew(self) -> None:
+    async def _keep_renewing(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            claims = [worker.claim for worker in self._workers.values()]
-            if not claims:
-                continue
-            try:
-                lost = await self._parts.store.renew_claims(claims, LEASE_SECONDS)
-            except MeshError as error:
-                log.warning("dispatcher.renewal_failed", reason=error.reason_name)
-                continue
-            for claim in lost:
-                if (task := self._tasks.get(claim.run_id)) is not None:
-                    task.cancel()
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Renew all claims, and stop working on what is another's."""
+        engaged = {each.worker.claim: each for each in self._engaged.values()}
+        if not engaged:
+            return
+        until = time.monotonic() + LEASE_SECONDS
+        try:
+            lost = await self._parts.store.renew_claims(tuple(engaged), LEASE_SECONDS)
+        except MeshError as error:
+            log.warning("dispatcher.renewal_failed", reason=error.reason_name)
+            return
+        for claim, (worker, task) in engaged.items():
+            if claim in lost:
+                task.cancel()
+            else:
+                worker.renewed(until)
+
+
+async def _work(worker: Worker, before: Engaged | None) -> None:
+    """Work on a run; where this replica has claimed a run of its own again, only once its worker of before is done."""
+    if before is not None:
+        before.task.cancel()
+        await asyncio.wait([before.task])
+    await worker.work()

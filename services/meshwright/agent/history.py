@@ -54,6 +54,7 @@ async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn
         if event.HasField("tool_call_started")
     }
     turns: list[Turn] = []
+    cut_short: Turn | None = None
     for event in events:
         if event.HasField("tool_call_finished"):
             finished = event.tool_call_finished
@@ -63,11 +64,14 @@ async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn
                 # Every task has an answer: models take it amiss when somebody speaks twice in a row.
                 outcome = RunOutcome.Name(event.run_finished.outcome).removeprefix("RUN_OUTCOME_").lower()
                 turns.append(AssistantTurn(f"(This task ended without an answer: {outcome}.)"))
+            cut_short = None
         elif event.HasField("message"):
             message = event.message
             if message.role == Role.ROLE_USER:
                 turns.append(UserTurn(message.text))
+                cut_short = None
                 continue
+            _leave_out(turns, cut_short)
             calls = tuple(
                 ToolCall(call_id, arguments[call_id].tool, MessageToDict(arguments[call_id].arguments))
                 for call_id in message.call_ids
@@ -75,4 +79,12 @@ async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn
             )
             if message.text or calls:
                 turns.append(AssistantTurn(message.text, calls))
+                cut_short = turns[-1] if message.partial else None
+    _leave_out(turns, cut_short)
     return turns
+
+
+def _leave_out(turns: list[Turn], cut_short: Turn | None) -> None:
+    """Drop half an answer that a takeover cut short, which the model gives anew. One that a person cut short stays."""
+    if turns and turns[-1] is cut_short:
+        turns.pop()

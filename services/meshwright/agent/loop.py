@@ -56,7 +56,18 @@ class AgentLoop:
         self._inputs = inputs
         self._run = log.run
         self._activity: asyncio.Task[None] | None = None
+        self._actions: Actions | None = None
         self._interrupting = False
+        self._leaving = False
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """All that the current step waits for is a person's answer."""
+        return self._actions is not None and self._actions.waits_for_a_person
+
+    def leave(self) -> None:
+        """Stop before the next step; the run goes on elsewhere."""
+        self._leaving = True
 
     def interrupt(self) -> None:
         """Stop the current step: an input waits that is not to wait for its end."""
@@ -65,7 +76,7 @@ class AgentLoop:
             self._activity.cancel()
 
     async def run(self) -> Ending | None:
-        """How the run is to end; None when its end is written already. Raises what ends it otherwise."""
+        """How the run is to end; None when its end is written already or it goes on elsewhere. Raises what ends it otherwise."""
         model = self._parts.models.get(self._run.spec.options.model)
         step, journal = await self._begin(model)
         offered = await self._parts.toolbox.tools(self._run.spec.options.tools)
@@ -74,7 +85,7 @@ class AgentLoop:
         if journal is not None:
             await self._go_on(journal, tools)
         turns = await self._conversation()
-        while True:
+        while not self._leaving:
             turns.extend(await self._inputs.apply())
             if step > self._run.spec.options.max_steps:
                 return Ending(RunOutcome.RUN_OUTCOME_FAILED, out_of_steps(step - 1))
@@ -92,6 +103,7 @@ class AgentLoop:
                 await self._log.append(*thought.said(), save_run=True)
                 turns.append(thought.turn())
             step += 1
+        return None
 
     async def _begin(self, model: Model) -> tuple[int, Journal | None]:
         """Write that the run begins, or goes on; the number of its next step, and what was done before a takeover."""
@@ -118,7 +130,7 @@ class AgentLoop:
             )
             if again := actions.again():
                 await self._log.append(*again)
-            await self._uninterrupted(_made(actions, []))
+            await self._make(actions, [])
 
     async def _conversation(self) -> list[Turn]:
         return await load_turns(self._parts.store, self._log.principal, self._run.session_id)
@@ -137,9 +149,17 @@ class AgentLoop:
         actions = Actions(self._log, self._parts.toolbox, self._approvals, tools, thought.calls, thought.step)
         await self._log.append(*thought.said(), *actions.opening(), save_run=True)
         results: list[ToolTurn] = []
-        if await self._uninterrupted(_made(actions, results)) and not actions.asked_a_person:
+        if await self._make(actions, results) and not actions.asked_a_person:
             return [*turns, thought.turn(), *results]
         return await self._conversation()
+
+    async def _make(self, actions: Actions, results: list[ToolTurn]) -> bool:
+        """Make the calls of a step; False when an input has interrupted them."""
+        self._actions = actions
+        try:
+            return await self._uninterrupted(_made(actions, results))
+        finally:
+            self._actions = None
 
     async def _uninterrupted(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do a part of a step; False when an input has interrupted it."""

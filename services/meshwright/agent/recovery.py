@@ -48,7 +48,8 @@ class Journal:
                 journal._half_text += event.text_delta.text
             elif event.HasField("message"):
                 journal.begun = journal.begun or event.message.role == Role.ROLE_USER
-                journal.steps = max(journal.steps, event.message.step)
+                if not event.message.partial:
+                    journal.steps = max(journal.steps, event.message.step)
                 journal._half_message = journal._half_text = ""
             elif event.HasField("approval_requested"):
                 approval = event.approval_requested.approval

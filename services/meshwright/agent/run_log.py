@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from meshwright.agent.compose import Composer
+from meshwright.store.refusals import claim_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,9 +23,23 @@ class RunLog:
     def __init__(self, store: Store, claim: Claim, run: Run) -> None:
         self.run = run
         self.principal = claim.principal
+        self.held_until = float("inf")
+        """When the claim ends unless it is renewed, by the monotonic clock."""
+        self.goes_on = False
+        """The run goes on in another process, so what is open stays open."""
         self._store = store
         self._claim = claim
         self._composer = Composer(claim.session_id, claim.run_id)
+
+    @property
+    def overdue(self) -> bool:
+        """The claim was not renewed in time, so another may have the run."""
+        return time.monotonic() > self.held_until
+
+    def check_held(self) -> None:
+        """RUN_CLAIM_LOST where another may have the run: for what is done outside of the log, and so cannot be refused there."""
+        if self.overdue:
+            raise claim_lost(self.run.run_id)
 
     def draft(self, **arm: Any) -> Draft:
         """A draft of this run; see Composer."""

@@ -57,6 +57,7 @@ class AgentServicer(AgentServiceServicer):
         toolbox: Toolbox,
         artifacts: ArtifactStore,
         agent: pb.Agent,
+        dispatcher: Dispatcher,
         disconnect_grace: float,
     ) -> None:
         self._store = store
@@ -64,6 +65,7 @@ class AgentServicer(AgentServiceServicer):
         self._toolbox = toolbox
         self._artifacts = artifacts
         self._agent = agent
+        self.dispatcher = dispatcher
         self.watchers = Watchers()
         self.abandonment = Abandonment(verbs, self.watchers, disconnect_grace)
 
@@ -180,6 +182,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             toolbox,
             ArtifactStore(settings.artifacts_url),
             _describe(settings, models),
+            dispatcher,
             settings.disconnect_grace,
         )
         background = [
@@ -201,11 +204,18 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             await browser.close()
             await store.close()
 
+    async def hand_over(servicer: AgentServicer) -> None:
+        await servicer.dispatcher.hand_over(settings.hand_over_grace)
+
     async def drain(servicer: AgentServicer) -> None:
         servicer.watchers.go_away(GRACE_SECONDS)
 
     return Service(
-        name="meshwright.v1.AgentService", register=add_AgentServiceServicer_to_server, open=opened, drain=drain
+        name="meshwright.v1.AgentService",
+        register=add_AgentServiceServicer_to_server,
+        open=opened,
+        hand_over=hand_over,
+        drain=drain,
     )
 
 

@@ -46,6 +46,13 @@ class AgentSettings(ServerSettings, ModelSettings):
     max_steps: int = Field(40, ge=1, le=200, description="Model steps of a run at most.")
     run_timeout: float = Field(1800.0, ge=1, le=86_400, description="Seconds that a run may take at most.")
     max_runs: int = Field(64, ge=1, le=4096, description="Runs at work at once in one process.")
+    hand_over_grace: float = Field(
+        3.0,
+        ge=0,
+        le=3600,
+        description="Seconds that the current step of a run may take to end when the service stops, before the run is handed over to "
+        "another replica, or to the next start.",
+    )
     idle_browser: float = Field(
         120.0,
         ge=0,

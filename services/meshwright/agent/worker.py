@@ -49,6 +49,24 @@ class Worker:
         """A person has answered."""
         self._approvals.settled(approval_id)
 
+    @property
+    def overdue(self) -> bool:
+        """The claim was not renewed in time, so another may have the run."""
+        return self._log.overdue
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """All that the current step waits for is a person's answer."""
+        return self._loop.waits_for_a_person
+
+    def renewed(self, until: float) -> None:
+        """The claim holds until this time of the monotonic clock."""
+        self._log.held_until = until
+
+    def leave(self) -> None:
+        """Stop before the next step; the run goes on elsewhere."""
+        self._loop.leave()
+
     def cancel(self) -> None:
         """End the run as cancelled."""
         self._cancelled = True
@@ -71,7 +89,7 @@ class Worker:
             if ending is not None:
                 await finish(self._log, self._inputs, ending)
         except asyncio.CancelledError:
-            self._approvals.kept_open = True
+            self._log.goes_on = True
             raise
         except MeshError as error:
             log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)
@@ -93,10 +111,18 @@ class Worker:
         if error is None:
             return looping.result()
         if isinstance(error, MeshError):
-            lost = error.reason == reasons.ERROR_REASON_RUN_CLAIM_LOST
-            return None if lost else Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
+            if _is_the_stores(error):
+                log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)
+                return None
+            return Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
         return Ending(RunOutcome.RUN_OUTCOME_FAILED, defect(self._run, error))
 
     def _seconds_left(self) -> float:
         limit = self._run.spec.options.timeout.ToTimedelta().total_seconds()
         return max(0.0, self._run.start_time.ToNanoseconds() / 1e9 + limit - time.time())
+
+
+def _is_the_stores(error: MeshError) -> bool:
+    """The run is another's, or the store is out of reach: no failure of the run, which goes on where the store can be reached."""
+    lost = error.reason == reasons.ERROR_REASON_RUN_CLAIM_LOST
+    return lost or (error.reason == reasons.ERROR_REASON_UNAVAILABLE and error.metadata.get("service") == "store")
