@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from meshwright.store.interface import Store
 from tests.support.redis_server import RedisServer
+from tests.support.store_drive import a_store
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +17,22 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of the module's own."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server.url
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine of the store."""
+    return str(request.param)
+
+
+@pytest.fixture
+def store_address(engine: str, request: pytest.FixtureRequest) -> str:
+    """Of the store; empty for the embedded one."""
+    return str(request.getfixturevalue("redis_url")) if engine == "redis" else ""
+
+
+@pytest.fixture
+async def store(store_address: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store with nothing in it."""
+    async with a_store(store_address, tmp_path) as opened:
+        yield opened

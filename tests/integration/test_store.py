@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -13,104 +12,25 @@ from hypothesis import strategies as st
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import CancelRequested, Draft, Once, Page, RunWaiting, SessionDeleted, Signal, Store
-from meshwright.store.live import MAX_BEHIND_EVENTS, Subscription
-from meshwright.store.opening import StoreInUseError, open_store
+from meshwright.store.live import MAX_BEHIND_EVENTS
+from meshwright.store.opening import StoreInUseError
 from meshwright.store.sqlite.store import SqliteStore
-from meshwright.store.stored_event import StoredEvent
-from meshwright.v1.event_pb2 import Event, EventKind, Notice, RunFinished
-from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState, Usage
-from meshwright.v1.session_pb2 import Session
-from tests.support.redis_server import flush
-
-ME = "local"
-LEASE = 30.0
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def engine(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def address(engine: str, request: pytest.FixtureRequest) -> str:
-    """Of the store; empty for the embedded one."""
-    return str(request.getfixturevalue("redis_url")) if engine == "redis" else ""
-
-
-@pytest.fixture
-async def store(address: str, tmp_path: Path) -> AsyncIterator[Store]:
-    async with a_store(address, tmp_path) as opened:
-        yield opened
-
-
-@asynccontextmanager
-async def a_store(address: str, folder: Path) -> AsyncIterator[Store]:
-    """A store with nothing in it."""
-    if address:
-        await flush(address)
-    opened = await open_store(address, folder / "store.sqlite3")
-    yield opened
-    await opened.close()
-
-
-async def taken(subscription: Subscription, count: int) -> list[StoredEvent]:
-    """So many events of a live tail."""
-    events: list[StoredEvent] = []
-    async with asyncio.timeout(10):
-        while len(events) < count:
-            await subscription.wait()
-            events += subscription.take()
-    return events
-
-
-def a_notice(text: str = "hello", run_id: str = "") -> Draft:
-    event = Event(session_id="ses_1", run_id=run_id, notice=Notice(text=text))
-    return Draft(EventKind.EVENT_KIND_NOTICE, run_id, event.SerializeToString())
-
-
-def the_end(run_id: str) -> Draft:
-    event = Event(run_id=run_id, run_finished=RunFinished(outcome=RunOutcome.RUN_OUTCOME_COMPLETED))
-    return Draft(EventKind.EVENT_KIND_RUN_FINISHED, run_id, event.SerializeToString())
-
-
-async def a_session(store: Store, session_id: str = "ses_1", principal: str = ME, once: Once | None = None) -> Session:
-    return await store.create_session(Session(session_id=session_id, principal=principal), once)
-
-
-async def a_run(
-    store: Store,
-    run_id: str = "run_1",
-    session_id: str = "ses_1",
-    *,
-    once: Once | None = None,
-    reject_if_busy: bool = False,
-) -> Run:
-    run = Run(
-        run_id=run_id, session_id=session_id, state=RunState.RUN_STATE_QUEUED, spec=RunSpec(task=f"task of {run_id}")
-    )
-    return await store.enqueue_run(ME, run, [a_notice("queued", run_id)], once, reject_if_busy=reject_if_busy)
-
-
-def finished(run: Run) -> Run:
-    run.state = RunState.RUN_STATE_FINISHED
-    run.outcome = RunOutcome.RUN_OUTCOME_COMPLETED
-    return run
-
-
-def settled(run: Run) -> tuple[Run, Draft]:
-    run.state = RunState.RUN_STATE_FINISHED
-    run.outcome = RunOutcome.RUN_OUTCOME_CANCELLED
-    return run, the_end(run.run_id)
-
-
-async def sequences(store: Store, session_id: str = "ses_1", after: int = 0) -> list[int]:
-    return [event.sequence for event in await store.read(session_id, after, 10_000)]
-
-
-async def refusal(work: Awaitable[object]) -> str:
-    with pytest.raises(MeshError) as caught:
-        await work
-    return caught.value.reason_name
+from meshwright.v1.event_pb2 import Event, EventKind
+from meshwright.v1.run_pb2 import RunState, Usage
+from tests.support.store_drive import (
+    LEASE,
+    ME,
+    a_notice,
+    a_run,
+    a_session,
+    a_store,
+    finished,
+    refusal,
+    sequences,
+    settled,
+    taken,
+    the_end,
+)
 
 
 async def test_a_session_is_found_by_its_owner_only(store: Store) -> None:
@@ -336,14 +256,14 @@ async def test_what_was_committed_survives_and_active_runs_can_be_claimed_by_the
     cursor_back=st.integers(0, 10),
 )
 async def test_a_reader_that_attaches_anywhere_sees_every_event_once_in_order(
-    address: str,
+    store_address: str,
     tmp_path_factory: pytest.TempPathFactory,
     batches: list[tuple[int, int]],
     attach_at: int,
     cursor_back: int,
 ) -> None:
     """Concurrent appends to three sessions; a reader subscribes in the middle, reads the past, then takes what is live."""
-    async with a_store(address, tmp_path_factory.mktemp("store")) as store:
+    async with a_store(store_address, tmp_path_factory.mktemp("store")) as store:
         for number in range(3):
             await a_session(store, f"ses_{number}")
         appends: list[Awaitable[None]] = []

@@ -154,20 +154,19 @@ class RedisStore:
             await runs.check_owner(self._client, principal, session_id)
             await self._tokens.check(principal, quotas)
             await reserve_run(self._client, principal, session_id, run.run_id, quotas)
-            stored = False
             try:
                 await claims.announce(self._client, session_id)
                 outcome = await self._change_what_was_read(session_id, attempt, answer_key)
-                stored = outcome.code == "done"
             except MeshError as refusal:
-                # Without an answer nobody knows; if it was not stored, the place is found free later.
-                stored = refusal.reason == reasons.ERROR_REASON_UNAVAILABLE
+                # Without an answer nobody knows whether it was stored; if it was not, the place is found free later.
+                if refusal.reason != reasons.ERROR_REASON_UNAVAILABLE:
+                    await give_back_runs(self._client, principal, session_id, [run.run_id])
                 raise
-            finally:
-                if not stored:
-                    self._later(give_back_runs(self._client, principal, session_id, [run.run_id]))
+            stored = Run.FromString(outcome.answer)
+            if stored.run_id != run.run_id:
+                await give_back_runs(self._client, principal, session_id, [run.run_id])
             await self._schedule(principal, session_id)
-            return Run.FromString(outcome.answer)
+            return stored
 
         return await once_only(self._client, principal, run.session_id, once, carry_out, Run.FromString)
 

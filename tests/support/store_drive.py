@@ -1,0 +1,122 @@
+"""What tests of the stores do again and again: sessions, runs and events, without an agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from meshwright.serving.errors import MeshError
+from meshwright.store.interface import NO_QUOTAS, ClaimedRun, Draft, Once, Quotas, Store
+from meshwright.store.live import Subscription
+from meshwright.store.opening import open_store
+from meshwright.store.stored_event import StoredEvent
+from meshwright.v1.event_pb2 import Event, EventKind, Notice, RunFinished
+from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState
+from meshwright.v1.session_pb2 import Session
+from tests.support.redis_server import flush
+
+ME = "local"
+LEASE = 30.0
+
+
+@asynccontextmanager
+async def a_store(address: str, folder: Path) -> AsyncIterator[Store]:
+    """A store with nothing in it."""
+    if address:
+        await flush(address)
+    opened = await open_store(address, folder / "store.sqlite3")
+    yield opened
+    await opened.close()
+
+
+async def taken(subscription: Subscription, count: int) -> list[StoredEvent]:
+    """So many events of a live tail."""
+    events: list[StoredEvent] = []
+    async with asyncio.timeout(10):
+        while len(events) < count:
+            await subscription.wait()
+            events += subscription.take()
+    return events
+
+
+def a_notice(text: str = "hello", run_id: str = "") -> Draft:
+    event = Event(session_id="ses_1", run_id=run_id, notice=Notice(text=text))
+    return Draft(EventKind.EVENT_KIND_NOTICE, run_id, event.SerializeToString())
+
+
+def the_end(run_id: str) -> Draft:
+    event = Event(run_id=run_id, run_finished=RunFinished(outcome=RunOutcome.RUN_OUTCOME_COMPLETED))
+    return Draft(EventKind.EVENT_KIND_RUN_FINISHED, run_id, event.SerializeToString())
+
+
+async def a_session(
+    store: Store,
+    session_id: str = "ses_1",
+    principal: str = ME,
+    once: Once | None = None,
+    quotas: Quotas = NO_QUOTAS,
+) -> Session:
+    return await store.create_session(Session(session_id=session_id, principal=principal), once, quotas)
+
+
+def an_unstored_run(run_id: str, session_id: str = "ses_1") -> Run:
+    spec = RunSpec(task=f"task of {run_id}")
+    return Run(run_id=run_id, session_id=session_id, state=RunState.RUN_STATE_QUEUED, spec=spec)
+
+
+async def a_run(
+    store: Store,
+    run_id: str = "run_1",
+    session_id: str = "ses_1",
+    *,
+    once: Once | None = None,
+    reject_if_busy: bool = False,
+    quotas: Quotas = NO_QUOTAS,
+    principal: str = ME,
+) -> Run:
+    run = an_unstored_run(run_id, session_id)
+    drafts = [a_notice("queued", run_id)]
+    return await store.enqueue_run(principal, run, drafts, once, reject_if_busy=reject_if_busy, quotas=quotas)
+
+
+async def a_claim(store: Store, lease_seconds: float = LEASE, owner: str = "me") -> ClaimedRun:
+    """The next run, which there must be."""
+    claimed = await store.claim_run(owner, lease_seconds)
+    assert claimed is not None
+    return claimed
+
+
+async def a_child(store: Store, claimed: ClaimedRun, run_id: str) -> ClaimedRun:
+    session_id = claimed.claim.session_id
+    return await store.enqueue_child(claimed.claim, an_unstored_run(run_id, session_id), [a_notice("queued", run_id)])
+
+
+async def an_end(store: Store, claimed: ClaimedRun) -> list[StoredEvent]:
+    """The run's end as completed."""
+    return await store.append(claimed.claim, [the_end(claimed.run.run_id)], finished(claimed.run))
+
+
+def finished(run: Run) -> Run:
+    run.state = RunState.RUN_STATE_FINISHED
+    run.outcome = RunOutcome.RUN_OUTCOME_COMPLETED
+    return run
+
+
+def settled(run: Run) -> tuple[Run, Draft]:
+    run.state = RunState.RUN_STATE_FINISHED
+    run.outcome = RunOutcome.RUN_OUTCOME_CANCELLED
+    return run, the_end(run.run_id)
+
+
+async def sequences(store: Store, session_id: str = "ses_1", after: int = 0) -> list[int]:
+    return [event.sequence for event in await store.read(session_id, after, 10_000)]
+
+
+async def refusal(work: Awaitable[object]) -> str:
+    with pytest.raises(MeshError) as caught:
+        await work
+    return caught.value.reason_name
