@@ -1,0 +1,3 @@
+module meshwright.test/pause
+
+go 1.24
