@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
+from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.observing import note_completion
 from meshwright.agent.prompt import tool_turn
 from meshwright.models.interface import ToolCall as Asked
@@ -167,6 +168,7 @@ class Actions:
 
     async def _close(self, asked: Asked, completion: ToolCompletion) -> None:
         self._closed.add(asked.call_id)
+        agent_metrics.tool_call_ended(asked.tool if asked.tool in self._tools else "", completion)
         # A call that was in question begins and ends in one breath.
         drafts = [self._started(asked)] if asked.call_id in self._questions else []
         drafts += [

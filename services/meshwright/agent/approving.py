@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshwright.agent.compose import current_time
 from meshwright.agent.identifiers import new_id
+from meshwright.agent.metrics import agent_metrics
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalRequested, ApprovalResolved, ApprovalState
@@ -86,9 +87,12 @@ class Approvals:
             return found
         try:
             async with asyncio.timeout(approval.expire_time.ToNanoseconds() / 1e9 - time.time()):
+                agent_metrics.approval_awaited(1)
                 await answered.wait()
         except TimeoutError:
             return await self.settle(approval.approval_id, ApprovalState.APPROVAL_STATE_EXPIRED)
+        finally:
+            agent_metrics.approval_awaited(-1)
         settled = await self._read(approval.approval_id)
         assert settled is not None
         return settled

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.worker import Worker
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import ApprovalSettled, CancelRequested, InputDelivered, RunWaiting, SessionDeleted
@@ -172,6 +173,7 @@ class Dispatcher:
             return
         for claim, (worker, task) in engaged.items():
             if claim in lost:
+                agent_metrics.claim_lost()
                 task.cancel()
             else:
                 worker.renewed(until)

@@ -1,10 +1,11 @@
-"""Spans of a run: the run itself, the requests to its model, its tool calls. See docs/how-it-works.md for the whole trace."""
+"""What is seen of a run from outside: spans of the run itself, of the requests to its model and of its tool calls, and its metrics."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from meshwright.agent.metrics import agent_metrics
 from meshwright.serving.errors import MeshError
 from meshwright.serving.telemetry import Step, outgoing_span, span
 from meshwright.v1.run_pb2 import RunOutcome
@@ -29,7 +30,11 @@ FAILED = (RunOutcome.RUN_OUTCOME_FAILED, RunOutcome.RUN_OUTCOME_EXPIRED)
 def run_span(run: Run) -> Iterator[None]:
     """The work of one worker on a run, in the trace of the call that started the run."""
     with span("run", run_id=run.run_id, session_id=run.session_id, attempt=run.attempt) as step:
-        yield
+        agent_metrics.run_begun(run)
+        try:
+            yield
+        finally:
+            agent_metrics.run_left(run)
         if run.finish_sequence:
             step.set({"outcome": outcome_name(run)})
             if run.outcome in FAILED:

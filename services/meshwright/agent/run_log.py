@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from meshwright.agent.compose import Composer
+from meshwright.agent.metrics import agent_metrics
 from meshwright.store.refusals import claim_lost
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class RunLog:
         InputsWaitingError where `inputs_seen` is given and more inputs have come.
         """
         run = self.run if save_run else None
-        return await self._store.append(self._claim, drafts, run, inputs_seen=inputs_seen)
+        return await agent_metrics.timed(self._store.append(self._claim, drafts, run, inputs_seen=inputs_seen))
 
     def note(self, draft: Draft) -> None:
         """Append without waiting; what becomes of it does not matter to the run."""
@@ -111,7 +112,7 @@ class DeltaWriter:
             raise self._failure
 
     def _append(self) -> None:
-        self._under_way = self._store.append(self._claim, self._drafts)
+        self._under_way = agent_metrics.timed(self._store.append(self._claim, self._drafts))
         self._under_way.add_done_callback(self._appended)
 
     def _drafts(self) -> Sequence[Draft]:

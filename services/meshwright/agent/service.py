@@ -14,6 +14,7 @@ from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.loop import Parts
+from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.models import Models
 from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_health
 from meshwright.agent.toolbox import Toolbox
@@ -21,6 +22,7 @@ from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
 from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
+from meshwright.serving.metrics import installed_metrics
 from meshwright.serving.server import Service
 from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
@@ -185,6 +187,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             dispatcher,
             settings.disconnect_grace,
         )
+        agent_metrics.open(installed_metrics(), lambda: dispatcher.active, lambda: len(servicer.watchers))
         background = [
             asyncio.create_task(dispatcher.run(), name="dispatcher"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),

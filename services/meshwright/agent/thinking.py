@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from meshwright.agent.identifiers import new_id
+from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.observing import note_answer, request_span
 from meshwright.models.interface import (
     AssistantTurn,
@@ -62,13 +63,17 @@ class Thought:
 
     async def think(self, request: ModelRequest) -> None:
         """Have the model answer. MODEL_*, RUN_CLAIM_LOST."""
+        error: BaseException | None = None
         try:
             await self._listen(request)
             await self._text.flush()
             await self._reasoning.flush()
-        except (MeshError, asyncio.CancelledError):
+        except (MeshError, asyncio.CancelledError) as raised:
+            error = raised
             await self._keep_what_there_is()
             raise
+        finally:
+            agent_metrics.model_answered(self.model, self.usage, self._first_token, error)
 
     async def _listen(self, request: ModelRequest) -> None:
         with request_span(self._model) as step:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from meshwright.agent.compose import current_time
+from meshwright.agent.metrics import agent_metrics
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.agent_service_pb2 import Attached, CaughtUp, ConverseResponse, Receipt
@@ -124,10 +125,13 @@ class Watcher:
         while True:
             await self._subscription.wait()
             events = self._subscription.take()
+            sample = agent_metrics.due()
             sent = False
             for frame in self._frames_of(events):
                 sent = True
                 yield frame
+            if sample and sent:
+                agent_metrics.delivered(events)
             while self._receipts:
                 sent = True
                 yield _control(receipt=self._receipts.popleft())

@@ -100,6 +100,24 @@ AddressSetting = Annotated[
 """The type of a setting that holds an address."""
 
 
+def _parse_tcp(value: str | Address | None) -> Address | None:
+    address = None if value is None else Address.parse(value)
+    if address is not None and address.is_unix:
+        message = f"{address} is no place for HTTP: write host:port"
+        raise ValueError(message)
+    return address
+
+
+OptionalTcpSetting = Annotated[
+    Address | None,
+    NoDecode,
+    BeforeValidator(_parse_tcp),
+    PlainSerializer(lambda address: "" if address is None else str(address), return_type=str),
+    WithJsonSchema({"type": "string", "description": "host:port"}),
+]
+"""The type of a setting that holds a TCP address or none."""
+
+
 def parse_addresses(value: object) -> tuple[Address, ...]:
     """The addresses of a service's replicas from text with commas between them, or from one address or several.
 

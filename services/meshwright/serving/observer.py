@@ -14,16 +14,18 @@ from meshwright.serving.telemetry import SERVER_FAULTS
 
 if TYPE_CHECKING:
     from meshwright.serving.calls import Call
+    from meshwright.serving.rpc_metrics import RpcMetrics
     from meshwright.serving.telemetry import Tracing
 
 log = structlog.get_logger(__name__)
 
 
 class Observer:
-    """Counts the calls of one server, writes a log line for each and, with tracing, a span."""
+    """Counts the calls of one server, writes a log line for each and, with tracing and metrics, what these want to know."""
 
-    def __init__(self, tracing: Tracing | None = None) -> None:
+    def __init__(self, tracing: Tracing | None = None, metrics: RpcMetrics | None = None) -> None:
         self._tracing = tracing
+        self._metrics = metrics
         self._running = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -34,6 +36,8 @@ class Observer:
         self._quiet.clear()
         if self._tracing is not None:
             self._tracing.start_server_span(call)
+        if self._metrics is not None:
+            self._metrics.begin(call)
 
     def end(self, call: Call, code: StatusCode, reason: str = "") -> None:
         """The call's handler is done and this is its status; `reason` is the name of its ErrorReason or empty."""
@@ -42,6 +46,8 @@ class Observer:
             self._quiet.set()
         if self._tracing is not None:
             self._tracing.end_server_span(call, code, reason)
+        if self._metrics is not None:
+            self._metrics.end(call, code)
         write = log.warning if code in SERVER_FAULTS else log.info
         milliseconds = round((time.monotonic() - call.started) * 1000, 2)
         fields = {"reason": reason} if reason else {}

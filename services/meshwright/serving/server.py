@@ -16,8 +16,10 @@ from meshwright.serving.boundary import Boundary
 from meshwright.serving.health import HEALTH_SERVICE, Health, Readiness
 from meshwright.serving.inbound import MAX_TRANSPORT_BYTES
 from meshwright.serving.listening import bind, refuse_exposure
+from meshwright.serving.metrics_endpoint import open_metrics
 from meshwright.serving.observer import Observer
 from meshwright.serving.reflection import add_reflection
+from meshwright.serving.rpc_metrics import RpcMetrics
 from meshwright.serving.telemetry import install_tracing, open_tracing
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class Server(Generic[S]):
         stack.callback(install_tracing, None)
         if tracing is not None:
             stack.push_async_callback(asyncio.to_thread, tracing.close)
+        metrics = stack.enter_context(open_metrics(settings))
         authenticator: Authenticator | None = None
         if settings.authenticates:
             # Imported here: a process that does not authenticate should not carry cryptography in its memory.
@@ -132,7 +135,7 @@ class Server(Generic[S]):
             authenticator = await stack.enter_async_context(open_authenticator(settings))
         readiness = Readiness()
         self.servicer = await stack.enter_async_context(self._service.open(readiness))
-        self._observer = Observer(tracing)
+        self._observer = Observer(tracing, metrics and RpcMetrics(metrics, self._service.name))
         self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout, authenticator=authenticator)
         self._grpc = grpc.aio.server(interceptors=(self._boundary,), options=SERVER_OPTIONS)
         self._service.register(self.servicer, self._grpc)

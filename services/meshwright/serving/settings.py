@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from meshwright.serving.address import Address, AddressSetting
+from meshwright.serving.address import Address, AddressSetting, OptionalTcpSetting
 from meshwright.serving.authentication.settings import ServiceAuthentication
 from meshwright.serving.startup import StartupError
 
@@ -82,6 +82,11 @@ class ServerSettings(ServiceAuthentication, MeshSettings):
     listen: AddressSetting = Field(
         default=Address("127.0.0.1", 0),
         description="Where the service listens: host:port or unix:/path. Port 0 takes a free one.",
+    )
+    metrics_address: OptionalTcpSetting = Field(
+        default=None,
+        description="Where the service's metrics are, for Prometheus: host:port, then GET /metrics. Empty: nowhere, and none are kept. "
+        "Of `meshwright up` the agent takes this port, the tools the next and the browser service the one after.",
     )
     trusted_network: bool = Field(
         default=False,
