@@ -63,7 +63,9 @@ APPROVALS_PENDING = Family(
 )
 WATCHERS = Family("gauge", "meshwright_watchers", "Streams that follow a session.")
 WATCHERS_CUT_OFF = Family(
-    "counter", "meshwright_watchers_cut_off_total", "Watchers that fell too far behind and were sent back to their cursor."
+    "counter",
+    "meshwright_watchers_cut_off_total",
+    "Watchers that fell too far behind and were sent back to their cursor.",
 )
 DELIVERY_SECONDS = Family(
     "histogram",

@@ -32,6 +32,7 @@ from meshwright.agent.metric_families import (
     WATCHERS_CUT_OFF,
 )
 from meshwright.serving.errors import MeshError
+from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import RunOutcome
 from meshwright.v1.tool_pb2 import ToolOutcome
@@ -150,9 +151,9 @@ class AgentMetrics:
         if self.on is not None:
             self.on.approvals.inc(change)
 
-    def watcher_cut_off(self) -> None:
-        """A watcher fell too far behind."""
-        if self.on is not None:
+    def watch_failed(self, error: MeshError) -> None:
+        """A watcher's stream ends with an error; one fell too far behind where that says so."""
+        if self.on is not None and error.reason == reasons.ERROR_REASON_READER_TOO_SLOW:
             self.on.cut_off.inc()
 
     def timed(self, appending: asyncio.Future[T]) -> asyncio.Future[T]:

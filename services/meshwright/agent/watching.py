@@ -110,6 +110,9 @@ class Watcher:
             async for frame in self._live():
                 self._sent_at = asyncio.get_running_loop().time()
                 yield frame
+        except MeshError as error:
+            agent_metrics.watch_failed(error)
+            raise
         finally:
             self._subscription.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from google.protobuf.descriptor_pool import Default as default_pool
+from google.protobuf import descriptor_pool
 
 from meshwright.serving.metrics import Family
 
@@ -36,6 +36,11 @@ class RpcMetrics:
         self._seconds = metrics.histogram(SECONDS)
         self._open = metrics.gauge(OPEN_STREAMS)
 
+    @classmethod
+    def of(cls, metrics: Metrics | None, name: str) -> RpcMetrics | None:
+        """None where nobody asks for metrics."""
+        return None if metrics is None else cls(metrics, name)
+
     def begin(self, call: Call) -> None:
         """A call begins."""
         method, streams = self._kind(call)
@@ -60,7 +65,7 @@ class RpcMetrics:
 def _methods(service: str) -> dict[str, bool]:
     """The full methods of a service of the contract, and which of them stream."""
     try:
-        descriptor = default_pool().FindServiceByName(service)
+        descriptor = descriptor_pool.Default().FindServiceByName(service)
     except KeyError:
         return {}
     return {

@@ -135,7 +135,7 @@ class Server(Generic[S]):
             authenticator = await stack.enter_async_context(open_authenticator(settings))
         readiness = Readiness()
         self.servicer = await stack.enter_async_context(self._service.open(readiness))
-        self._observer = Observer(tracing, metrics and RpcMetrics(metrics, self._service.name))
+        self._observer = Observer(tracing, RpcMetrics.of(metrics, self._service.name))
         self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout, authenticator=authenticator)
         self._grpc = grpc.aio.server(interceptors=(self._boundary,), options=SERVER_OPTIONS)
         self._service.register(self.servicer, self._grpc)
