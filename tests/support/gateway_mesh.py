@@ -45,20 +45,22 @@ Converse = f"{AGENT}/Converse"
 class Upstream:
     """A gRPC server that answers as a service of the contract would, in bytes instead of messages.
 
-    GetAgent says the upstream's name, CreateSession echoes, Converse echoes each message, ListSessions never answers,
-    WatchSession sends `0` and then a number each time `tick` is set.
+    GetAgent says the upstream's name, CreateSession echoes, Converse echoes each message, ListSessions and StartRun answer
+    when `answer` is set, WatchSession sends `0` and then a number each time `tick` is set.
     """
 
     name: str
     address: Address
     metadata: list[dict[str, str]] = field(default_factory=list)
     tick: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
-    """Calls of ListSessions and WatchSession that are open."""
+    """Calls of ListSessions, StartRun and WatchSession that are open."""
     cancelled: int = 0
     """Those that ended because the caller wanted so."""
     server: grpc.aio.Server | None = None
     health: health.aio.HealthServicer = field(init=False)
+    port: int = 0
 
     async def start(self) -> None:
         self.server = grpc.aio.server(options=OPTIONS)
@@ -68,6 +70,7 @@ class Upstream:
             "GetPool": grpc.unary_unary_rpc_method_handler(self.say_name),
             "CreateSession": grpc.unary_unary_rpc_method_handler(self.echo),
             "ListSessions": grpc.unary_unary_rpc_method_handler(self.hang),
+            "StartRun": grpc.unary_unary_rpc_method_handler(self.hang),
             "WatchSession": grpc.unary_stream_rpc_method_handler(self.watch),
             "Converse": grpc.stream_stream_rpc_method_handler(self.converse),
         }
@@ -78,7 +81,7 @@ class Upstream:
         await self.report(serving=True)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         add_reflection(self.server, {"meshwright.v1.AgentService"})
-        self.server.add_insecure_port(self.address.target)
+        self.port = self.server.add_insecure_port(self.address.target)
         await self.server.start()
 
     async def stop(self) -> None:
@@ -103,7 +106,7 @@ class Upstream:
 
     async def hang(self, _request: bytes, _context: Any) -> bytes:
         with self._open_call():
-            await asyncio.Event().wait()
+            await self.answer.wait()
         return b""
 
     async def watch(self, _request: bytes, _context: Any) -> AsyncIterator[bytes]:
