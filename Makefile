@@ -64,6 +64,14 @@ test-web: $(PAGE) ## Test the page's parts
 bench: .venv/.dev .make/chromium $(PAGE) ## Measure the mesh against its budgets and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: .venv/.dev $(PAGE) ## Measure the mesh beside LangGraph's and a2a-sdk's servers (ARGS=--quick for little)
+	@$(BIN)/python -m tests.bench.peers $(ARGS)
+
+.PHONY: chaos
+chaos: .venv/.dev .make/chromium .make/redis $(PAGE) ## Kill everything at random while 200 runs work; ARGS="--runs 20 --seed 4711"
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 ##@ Make
 .PHONY: protos
 protos: .venv/.dev ## Generate the Python stubs of protos/; the page's are made whenever it is built

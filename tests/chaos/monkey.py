@@ -1,0 +1,144 @@
+"""What goes wrong and when: a schedule that follows from a seed, and the hands that carry it out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from tests.chaos.fleet import Fleet
+    from tests.chaos.process import Process
+
+FROZEN_SECONDS = 8.5
+"""Longer than the lease of a claim: somebody else takes over meanwhile."""
+MEAN_PAUSE_SECONDS = 0.9
+
+
+class Deed(NamedTuple):
+    """One thing that goes wrong."""
+
+    at: float
+    """Seconds from the start."""
+    kind: str
+    victim: int
+    """Which of those that could be hit."""
+    rest: float
+    """Seconds until a killed process is started again."""
+
+
+WEIGHTS = {
+    "agent killed": 6,
+    "agent stopped": 4,
+    "agent frozen": 2,
+    "agent cut off": 4,
+    "tools killed": 2,
+    "tools stopped": 2,
+    "tools cut off": 2,
+    "browser killed": 1,
+    "redis cut off": 3,
+    "redis clients killed": 2,
+}
+
+
+def schedule(seed: int, seconds: float) -> list[Deed]:
+    """What goes wrong in so many seconds. The first deeds are one of each kind that matters most, so that short trials have them."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    kinds = ["agent killed", "agent frozen", "agent stopped", "redis cut off", "tools killed", "agent cut off"]
+    dice.shuffle(kinds)
+    deeds: list[Deed] = []
+    at = 1.0
+    while at < seconds:
+        kind = kinds.pop() if kinds else dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        deeds.append(Deed(at, kind, dice.randrange(1000), dice.uniform(0.0, 2.0)))
+        at += dice.uniform(0.2, 2 * MEAN_PAUSE_SECONDS - 0.2)
+    return deeds
+
+
+class Monkey:
+    """Carries out a schedule. At least one agent is never frozen or down, so that something can go on."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._busy: set[asyncio.Task[None]] = set()
+        self.done: Counter[str] = Counter()
+
+    async def rage(self, deeds: list[Deed]) -> None:
+        """Carry out all, and wait until everything runs again."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for deed in deeds:
+            await asyncio.sleep(began + deed.at - loop.time())
+            self._carry_out(deed)
+        if self._busy:
+            await asyncio.gather(*self._busy)
+
+    def _carry_out(self, deed: Deed) -> None:
+        who, _, what = deed.kind.partition(" ")
+        if what == "cut off":
+            names = [name for name in self._fleet.relays if name.startswith(who)]
+            self._fleet.relays[names[deed.victim % len(names)]].cut()
+            self.done[deed.kind] += 1
+            return
+        if who == "redis":
+            self._do(deed, self._kill_clients())
+            return
+        kin = [process for process in self._fleet.processes if process.name.startswith(who)]
+        able = [process for process in kin if process.runs]
+        if len(able) > (len(kin) > 1):
+            victim = able[deed.victim % len(able)]
+            self._do(deed, HANDS[what](victim, deed))
+
+    def _do(self, deed: Deed, work: Coroutine[None, None, None]) -> None:
+        self.done[deed.kind] += 1
+        task = asyncio.create_task(work, name=deed.kind)
+        self._busy.add(task)
+
+    async def _kill_clients(self) -> None:
+        client = Redis.from_url(self._fleet.redis.url)
+        try:
+            for kind in ("normal", "pubsub"):
+                await client.client_kill_filter(_type=kind, skipme=True)
+        except RedisError as error:
+            raise AssertionError("redis-server does not take commands") from error
+        finally:
+            await client.aclose()
+
+
+async def _kill(victim: Process, deed: Deed) -> None:
+    await _end(victim, deed, signal.SIGKILL)
+
+
+async def _stop(victim: Process, deed: Deed) -> None:
+    await _end(victim, deed, signal.SIGTERM)
+
+
+async def _end(victim: Process, deed: Deed, number: signal.Signals) -> None:
+    victim.down = True
+    victim.send(number)
+    await victim.ended()
+    await asyncio.sleep(deed.rest)
+    await victim.start()
+    victim.down = False
+
+
+async def _freeze(victim: Process, deed: Deed) -> None:
+    victim.down = True
+    victim.send(signal.SIGSTOP)
+    await asyncio.sleep(FROZEN_SECONDS)
+    victim.send(signal.SIGCONT)
+    victim.down = False
+
+
+HANDS: dict[str, Callable[[Process, Deed], Coroutine[None, None, None]]] = {
+    "killed": _kill,
+    "stopped": _stop,
+    "frozen": _freeze,
+}
