@@ -34,7 +34,7 @@ class Fleet:
 
     def __init__(self, settings: BrowserSettings) -> None:
         self._settings = settings
-        self._size = math.ceil(settings.browser_capacity / settings.browser_leases_per_process)
+        self._wanted = math.ceil(settings.browser_capacity / settings.browser_leases_per_process)
         self._plan: LaunchPlan | None = None
         self._scratch: Scratch | None = None
         self._processes: list[BrowserProcess] = []
@@ -46,6 +46,8 @@ class Fleet:
         self._closing = False
         self.crashes = 0
         """Browsers that ended by themselves and were replaced."""
+        self.recycles = 0
+        """Browsers that were replaced because they were worn."""
         self.version = ""
         """Version of the browser."""
         self.sandboxed = False
@@ -58,6 +60,11 @@ class Fleet:
     def on_ready(self, callback: Callable[[], None]) -> None:
         """Call back when a process stands ready."""
         self._ready.append(callback)
+
+    @property
+    def size(self) -> int:
+        """Browsers that run."""
+        return len(self._processes)
 
     @property
     def is_healthy(self) -> bool:
@@ -104,6 +111,7 @@ class Fleet:
         if (worn or old) and not process.draining:
             log.info("browser_recycled", pid=process.pid, leases=process.granted)
             process.draining = True
+            self.recycles += 1
             self._fill()
         if process.draining and not process.isolates and process in self._processes:
             self._processes.remove(process)
@@ -117,7 +125,7 @@ class Fleet:
 
     def _fill(self) -> None:
         fit = sum(not process.draining for process in self._processes)
-        while not self._closing and fit + self._starting < self._size:
+        while not self._closing and fit + self._starting < self._wanted:
             self._starting += 1
             _spawn(self._add(), self._adding)
 

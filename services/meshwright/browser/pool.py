@@ -15,6 +15,7 @@ from playwright.async_api import Error as PlaywrightError
 from meshwright.browser import failures
 from meshwright.browser.isolate import Isolate
 from meshwright.browser.lull import Lull
+from meshwright.browser.metrics import browser_metrics
 from meshwright.browser.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ class Pool:
         isolate.process.granted += 1
         self.granted += 1
         self.granted_warm += warm
+        browser_metrics.granted(waited, warm=warm)
         self._ask_for_more()
         return Grant(isolate, warm, waited)
 
@@ -172,6 +174,7 @@ class Pool:
         self._serve()
 
     def _none_available(self) -> MeshError:
+        browser_metrics.refused()
         ahead = (len(self._queue) + 1) / self._settings.browser_capacity
         return failures.no_browser(
             self._settings.browser_capacity, len(self._queue), min(max(self._typical_lease * ahead, 0.5), 30.0)

@@ -11,9 +11,11 @@ from meshwright.browser.drive import DriveStream
 from meshwright.browser.fleet import Fleet
 from meshwright.browser.held_leases import HeldLeases, seconds
 from meshwright.browser.lease import Lease
+from meshwright.browser.metrics import browser_metrics
 from meshwright.browser.pool import Pool
 from meshwright.browser.terms import Terms
 from meshwright.serving.failures import not_implemented
+from meshwright.serving.metrics import installed_metrics
 from meshwright.serving.server import Service
 from meshwright.v1 import browser_service_pb2 as pb
 from meshwright.v1 import browser_service_pb2_grpc as pb_grpc
@@ -153,6 +155,7 @@ def browser_service(settings: BrowserSettings) -> Service[BrowserServicer]:
     async def opened(readiness: Readiness) -> AsyncIterator[BrowserServicer]:
         fleet = Fleet(settings)
         pool = Pool(settings, fleet)
+        browser_metrics.open(installed_metrics(), pool, settings.browser_capacity)
         fleet.on_ready(readiness.set_ready)
         fleet.on_lost(lambda _process: _report_loss(fleet, readiness))
         try:

@@ -17,6 +17,7 @@ from meshwright.serving.telemetry import span
 from meshwright.tools.arguments import decode
 from meshwright.tools.context import CallContext
 from meshwright.tools.failure import CallExpiredError, ShownError
+from meshwright.tools.metrics import tool_metrics
 from meshwright.tools.output import to_result
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1 import tool_pb2
@@ -108,10 +109,12 @@ class RunningCall:
 
     async def _run(self, tool: Tool, arguments: Any, timeout: float) -> tool_pb2.ToolResult:
         async with AsyncExitStack() as turn:
+            begun = turn.enter_context(tool_metrics.call())
             if self._ticket is not None:
                 await turn.enter_async_context(self._ticket)
             await turn.enter_async_context(self._session.slots)
             self._began = time.monotonic()
+            begun()
             await self._started()
             context = CallContext(self._session, self._report, timeout, self._ticket)
             turn.callback(context.close)

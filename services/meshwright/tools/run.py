@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from meshwright.serving import process
+from meshwright.serving.metrics import installed_metrics
 from meshwright.serving.server import Service
 from meshwright.tools.catalogue import catalogue
+from meshwright.tools.metrics import tool_metrics
 from meshwright.tools.service import ToolServicer
 from meshwright.tools.workbench import open_workbench
 from meshwright.v1.tool_service_pb2_grpc import add_ToolServiceServicer_to_server
@@ -25,6 +27,7 @@ def tools_service(settings: ToolSettings, tools: Iterable[Tool] | None = None) -
 
     @asynccontextmanager
     async def opened(_readiness: Readiness) -> AsyncIterator[ToolServicer]:
+        tool_metrics.open(installed_metrics())
         offered = catalogue(settings) if tools is None else tools
         async with open_workbench(settings, offered) as bench:
             yield ToolServicer(bench)
