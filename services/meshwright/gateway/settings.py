@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from meshwright.serving.address import Address, AddressesSetting
@@ -31,9 +31,16 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 class GatewaySettings(MeshSettings):
     """Where the gateway listens, what stands behind it and what it lets through."""
 
+    trusted_network: bool = Field(
+        default=False,
+        description="Allow the gateway to listen on other addresses than loopback although it does not authenticate its callers, "
+        "because only those who may drive the mesh can reach it there, as in a cluster with a network policy, or in a container "
+        "whose port is published on loopback only.",
+    )
     host: str = Field(
         default="127.0.0.1",
-        description="IP address to listen on, or localhost. Only loopback addresses while no authentication is set up.",
+        description="IP address to listen on, or localhost. Only loopback addresses while no authentication is set up, except with "
+        "MESHWRIGHT_TRUSTED_NETWORK.",
     )
     port: int = Field(
         default=8080, ge=0, le=65535, description="Port of gRPC, gRPC-Web and the page; 0 picks a free one."
@@ -99,13 +106,15 @@ class GatewaySettings(MeshSettings):
 
     @field_validator("host")
     @classmethod
-    def _host_is_loopback(cls, host: str) -> str:
+    def _host_is_loopback(cls, host: str, info: ValidationInfo) -> str:
         host = host.removeprefix("[").removesuffix("]")
-        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        trusted = info.data.get("trusted_network", False)
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback and not trusted:
             raise ValueError(
                 f"{host} would let every machine that reaches this one drive its agents, and the gateway has no "
                 "authentication configured. Keep 127.0.0.1 and reach it from elsewhere through a tunnel: "
-                "ssh -L 8080:127.0.0.1:8080 this-machine"
+                "ssh -L 8080:127.0.0.1:8080 this-machine. Where the network itself keeps others out, say so with "
+                "MESHWRIGHT_TRUSTED_NETWORK=true."
             )
         return host
 
