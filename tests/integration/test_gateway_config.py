@@ -92,6 +92,11 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
         GatewaySettings.load()
 
 
+def test_a_network_that_keeps_others_out_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHWRIGHT_TRUSTED_NETWORK", "true")
+    assert GatewaySettings.load(host="0.0.0.0").bind_address == "0.0.0.0"
+
+
 def section(dump: dict[str, Any], name: str) -> dict[str, Any]:
     found: dict[str, Any]
     (found,) = [config for config in dump["configs"] if config["@type"].endswith(name)]

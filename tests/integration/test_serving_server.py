@@ -97,6 +97,7 @@ async def test_health_follows_what_the_service_says() -> None:
         assert diary.readiness is not None
         diary.readiness.set_waiting("warming 2 browsers")
         assert (await watch.read()).status == NOT_SERVING
+        assert await health_of(channel, "live") == SERVING
         assert diary.readiness.waiting_for == "warming 2 browsers"
         diary.readiness.set_ready()
         assert (await watch.read()).status == SERVING

@@ -1,4 +1,4 @@
-"""grpc.health.v1 for one server: each service by name, and the whole as the empty name."""
+"""grpc.health.v1 for one server: each service by name, the whole as the empty name, and `live` for the bare process."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 HEALTH_SERVICE = health.SERVICE_NAME
+LIVE = "live"
+"""Name under which a server says only that its loop turns, whatever its parts wait for: for probes that end what is stuck."""
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -82,6 +84,7 @@ class Health:
     async def register(self, server: grpc.aio.Server) -> None:
         """Serve health on the server."""
         await self._set(NOT_SERVING)
+        await self._servicer.set(LIVE, SERVING)
         add_HealthServicer_to_server(self._servicer, server)
 
     async def report(self, readiness: Readiness) -> None:
