@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from google.protobuf.json_format import MessageToDict
 
 from meshwright.agent.acting import Actions
+from meshwright.agent.daily_tokens import spent_for_today
 from meshwright.agent.ending import Ending, complete, out_of_steps, overspent
 from meshwright.agent.history import load_turns
 from meshwright.agent.identifiers import new_id
@@ -16,6 +17,7 @@ from meshwright.agent.recovery import Journal
 from meshwright.agent.thinking import Thought
 from meshwright.models.interface import ModelRequest, ToolCall, ToolSchema
 from meshwright.serving.telemetry import span
+from meshwright.store.interface import NO_QUOTAS, Quotas
 from meshwright.store.usage import add_usage
 from meshwright.v1.event_pb2 import Message, Role, RunStarted
 from meshwright.v1.run_pb2 import RunOutcome
@@ -44,6 +46,7 @@ class Parts(NamedTuple):
     demo_url: str
     history_budget: int
     approval_policy: ApprovalPolicy
+    quotas: Quotas = NO_QUOTAS
 
 
 class AgentLoop:
@@ -89,6 +92,8 @@ class AgentLoop:
             turns.extend(await self._inputs.apply())
             if step > self._run.spec.options.max_steps:
                 return Ending(RunOutcome.RUN_OUTCOME_FAILED, out_of_steps(step - 1))
+            if (error := await spent_for_today(self._parts.store, self._log.principal, self._parts.quotas)) is not None:
+                return Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
             thought = Thought(model, self._log, step)
             if not await self._think(thought, self._request(model, turns, schemas)):
                 turns = await self._conversation()

@@ -20,6 +20,8 @@ from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_he
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
+from meshwright.serving.authentication.principals import home_of
+from meshwright.serving.calls import current_principal
 from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
 from meshwright.serving.metrics import installed_metrics
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from meshwright.serving.health import Readiness
     from meshwright.store.interface import Store
 
-LOCAL_PRINCIPAL = "local"
 PIECE_BYTES = 64 * 1024
 GRACE_SECONDS = 5.0
 
@@ -74,9 +75,10 @@ class AgentServicer(AgentServiceServicer):
     async def Converse(
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context
     ) -> AsyncGenerator[Serialised, None]:
-        session, start, created = await open_session(requests, self._verbs, LOCAL_PRINCIPAL)
+        principal = current_principal()
+        session, start, created = await open_session(requests, self._verbs, principal)
         watcher = Watcher(self._store, session, after_sequence=start.after_sequence, wanted=start.filter)
-        commands = Commands(self._verbs, LOCAL_PRINCIPAL, session.session_id, watcher)
+        commands = Commands(self._verbs, principal, session.session_id, watcher)
         obeying = asyncio.create_task(commands.obey(requests))
         try:
             async for frame in self._frames(watcher, created=created):
@@ -85,13 +87,14 @@ class AgentServicer(AgentServiceServicer):
             obeying.cancel()
             await asyncio.wait([obeying])
             if not commands.closed:
-                self.abandonment.stream_vanished(LOCAL_PRINCIPAL, session.session_id, commands.fragile_runs)
+                self.abandonment.stream_vanished(principal, session.session_id, commands.fragile_runs)
 
     async def WatchSession(self, request: pb.WatchSessionRequest, context: Context) -> AsyncGenerator[Serialised, None]:
-        session = await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
+        principal = current_principal()
+        session = await self._store.get_session(principal, request.session_id)
         watcher = Watcher(self._store, session, after_sequence=request.after_sequence, wanted=request.filter)
         if request.until_run_id:
-            run = await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.until_run_id)
+            run = await self._store.get_run(principal, request.session_id, request.until_run_id)
             watcher.watch_until(run)
         async for frame in self._frames(watcher):
             yield frame
@@ -107,40 +110,40 @@ class AgentServicer(AgentServiceServicer):
             await frames.aclose()
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.CreateSessionResponse:
-        return pb.CreateSessionResponse(session=await self._verbs.create_session(LOCAL_PRINCIPAL, request))
+        return pb.CreateSessionResponse(session=await self._verbs.create_session(current_principal(), request))
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.GetSessionResponse:
-        return pb.GetSessionResponse(session=await self._store.get_session(LOCAL_PRINCIPAL, request.session_id))
+        return pb.GetSessionResponse(session=await self._store.get_session(current_principal(), request.session_id))
 
     async def ListSessions(self, request: pb.ListSessionsRequest, context: Context) -> pb.ListSessionsResponse:
-        return await self._verbs.list_sessions(LOCAL_PRINCIPAL, request)
+        return await self._verbs.list_sessions(current_principal(), request)
 
     async def DeleteSession(self, request: pb.DeleteSessionRequest, context: Context) -> pb.DeleteSessionResponse:
-        await self._verbs.delete_session(LOCAL_PRINCIPAL, request)
+        await self._verbs.delete_session(current_principal(), request)
         await self._toolbox.delete(request.session_id)
         return pb.DeleteSessionResponse()
 
     async def StartRun(self, request: pb.StartRunRequest, context: Context) -> pb.StartRunResponse:
-        return pb.StartRunResponse(run=await self._verbs.start_run(LOCAL_PRINCIPAL, request))
+        return pb.StartRunResponse(run=await self._verbs.start_run(current_principal(), request))
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
-        run = await self._store.get_run(LOCAL_PRINCIPAL, request.session_id, request.run_id)
+        run = await self._store.get_run(current_principal(), request.session_id, request.run_id)
         return pb.GetRunResponse(run=run)
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
-        return await self._verbs.list_runs(LOCAL_PRINCIPAL, request)
+        return await self._verbs.list_runs(current_principal(), request)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> pb.CancelRunResponse:
-        return pb.CancelRunResponse(run=await self._verbs.cancel_run(LOCAL_PRINCIPAL, request))
+        return pb.CancelRunResponse(run=await self._verbs.cancel_run(current_principal(), request))
 
     async def SteerRun(self, request: pb.SteerRunRequest, context: Context) -> pb.SteerRunResponse:
-        return pb.SteerRunResponse(receipt=await self._verbs.steer_run(LOCAL_PRINCIPAL, request))
+        return pb.SteerRunResponse(receipt=await self._verbs.steer_run(current_principal(), request))
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, context: Context) -> pb.ListApprovalsResponse:
-        return await self._verbs.list_approvals(LOCAL_PRINCIPAL, request)
+        return await self._verbs.list_approvals(current_principal(), request)
 
     async def ResolveApproval(self, request: pb.ResolveApprovalRequest, context: Context) -> pb.ResolveApprovalResponse:
-        return pb.ResolveApprovalResponse(approval=await self._verbs.resolve_approval(LOCAL_PRINCIPAL, request))
+        return pb.ResolveApprovalResponse(approval=await self._verbs.resolve_approval(current_principal(), request))
 
     async def GetAgent(self, request: pb.GetAgentRequest, context: Context) -> pb.GetAgentResponse:
         return pb.GetAgentResponse(agent=self._agent)
@@ -148,8 +151,10 @@ class AgentServicer(AgentServiceServicer):
     async def ReadArtifact(
         self, request: pb.ReadArtifactRequest, context: Context
     ) -> AsyncGenerator[pb.ReadArtifactResponse, None]:
-        await self._store.get_session(LOCAL_PRINCIPAL, request.session_id)
-        artifact = await self._artifacts.head(request.session_id, request.artifact_id)
+        principal = current_principal()
+        await self._store.get_session(principal, request.session_id)
+        home = home_of(principal, request.session_id)
+        artifact = await self._artifacts.head(home, request.artifact_id)
         if artifact is None:
             raise MeshError(
                 reasons.ERROR_REASON_ARTIFACT_NOT_FOUND,
@@ -157,7 +162,7 @@ class AgentServicer(AgentServiceServicer):
                 metadata={"artifact_id": request.artifact_id},
             )
         yield pb.ReadArtifactResponse(artifact=artifact)
-        async for piece in self._artifacts.read(request.session_id, request.artifact_id):
+        async for piece in self._artifacts.read(home, request.artifact_id):
             for start in range(0, len(piece), PIECE_BYTES):
                 yield pb.ReadArtifactResponse(data=piece[start : start + PIECE_BYTES])
 
@@ -176,11 +181,19 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         models = Models(settings)
         room = BrowserRoom(BrowserServiceStub(browser))
         toolbox = Toolbox(ToolServiceStub(channel), store, room, settings.idle_browser)
-        parts = Parts(store, models, toolbox, settings.demo_site, settings.history_budget, settings.approval_policy)
+        parts = Parts(
+            store,
+            models,
+            toolbox,
+            settings.demo_site,
+            settings.history_budget,
+            settings.approval_policy,
+            settings.quotas,
+        )
         dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs)
         servicer = AgentServicer(
             store,
-            Verbs(store, models, settings.default_options(_default_model(models).name)),
+            Verbs(store, models, settings.default_options(_default_model(models).name), settings.quotas),
             toolbox,
             ArtifactStore(settings.artifacts_url),
             _describe(settings, models),

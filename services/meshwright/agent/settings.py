@@ -12,6 +12,7 @@ from meshwright.agent.approving import ApprovalPolicy
 from meshwright.models.settings import ModelSettings
 from meshwright.serving.address import Address, AddressSetting, NeighbourSetting
 from meshwright.serving.settings import ServerSettings
+from meshwright.store.interface import Quotas
 from meshwright.v1.run_pb2 import RunOptions
 
 if TYPE_CHECKING:
@@ -80,7 +81,22 @@ class AgentSettings(ServerSettings, ModelSettings):
         le=10_000_000,
         description="Characters of conversation that a model is sent; older tool results are left out.",
     )
+    quota_sessions: int = Field(0, ge=0, description="Sessions that a principal may have at once; 0 means no limit.")
+    quota_runs: int = Field(
+        0, ge=0, description="Runs of a principal that may be queued or at work at once; 0 means no limit."
+    )
+    quota_tokens_per_day: int = Field(
+        0,
+        ge=0,
+        description="Input and output tokens that the runs of a principal may use in a day by UTC; 0 means no limit. A run that is at work "
+        "when they are used up fails before its next step.",
+    )
     site_demo: bool = Field(True, description="Whether the demo shop is served under /demo/.")
+
+    @property
+    def quotas(self) -> Quotas:
+        """The limits of each principal."""
+        return Quotas(self.quota_sessions, self.quota_runs, self.quota_tokens_per_day)
 
     @property
     def store_path(self) -> Path:

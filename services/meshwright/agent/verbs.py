@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from meshwright.agent.models import Models
-    from meshwright.store.interface import Store
+    from meshwright.store.interface import Quotas, Store
     from meshwright.v1.event_pb2 import Approval
 
 AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT)
@@ -46,8 +46,9 @@ AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUP
 class Verbs:
     """The mutating and reading verbs; `principal` is always the caller. Errors are those of the RPC of the same name."""
 
-    def __init__(self, store: Store, models: Models, defaults: RunOptions) -> None:
+    def __init__(self, store: Store, models: Models, defaults: RunOptions, quotas: Quotas) -> None:
         self._store = store
+        self._quotas = quotas
         self._models = models
         self._defaults = defaults
 
@@ -61,7 +62,7 @@ class Verbs:
             model=request.session.model,
         )
         self._models.check(session.model)
-        return await self._store.create_session(session, _once(request.request_id, request))
+        return await self._store.create_session(session, _once(request.request_id, request), self._quotas)
 
     async def get_session(self, principal: str, session_id: str) -> Session:
         """AgentService.GetSession."""
@@ -98,6 +99,7 @@ class Verbs:
             [composer.draft(run_queued=RunQueued(spec=run.spec))],
             _once(request.request_id, request),
             reject_if_busy=request.when_busy == SteeringMode.STEERING_MODE_REJECT,
+            quotas=self._quotas,
         )
 
     async def steer_run(self, principal: str, request: SteerRunRequest) -> SteeringReceipt:
@@ -129,7 +131,7 @@ class Verbs:
         composer = Composer(session.session_id, run.run_id, traceparent=run.traceparent)
         drafts = [composer.draft(run_queued=RunQueued(spec=run.spec)), composer.draft(steering_receipt=receipt)]
         once = _once(request.request_id, request)
-        stored = await self._store.enqueue_run(principal, run, drafts, once, reject_if_busy=False)
+        stored = await self._store.enqueue_run(principal, run, drafts, once, reject_if_busy=False, quotas=self._quotas)
         receipt.enqueued_run_id = stored.run_id
         return receipt
 

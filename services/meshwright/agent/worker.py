@@ -76,7 +76,7 @@ class Worker:
     async def work(self) -> None:
         """Do the run. Cancelling this leaves the run as it is, for the next worker."""
         run = self._run
-        enter_call(Call(method="run", request_id=run.run_id, traceparent=run.traceparent, run_id=run.run_id))
+        enter_call(Call("run", run.run_id, run.traceparent, principal=self.claim.principal, run_id=run.run_id))
         with run_span(run):
             await self._work()
 

@@ -1,7 +1,7 @@
 """Files that runs made: screenshots, prints, downloads. Content and description live side by side in one object store.
 
-An artifact is two objects, `<session_id>/<artifact_id>` with the content and `<session_id>/<artifact_id>.json` with the
-rest. The second is written last, so an artifact that can be found is whole.
+An artifact is two objects, `<home>/<artifact_id>` with the content and `<home>/<artifact_id>.json` with the rest, where the home is
+what `home_of` gives for a principal's session. The second is written last, so an artifact that can be found is whole.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import obstore
 from google.protobuf.json_format import MessageToJson, Parse
 from obstore.store import LocalStore, from_url
 
+from meshwright.serving.authentication.principals import HOME
 from meshwright.v1.artifact_pb2 import Artifact
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ID = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 class ArtifactStore:
-    """Artifacts by session, in a local folder (`file:///...`, made if missing) or a bucket (`s3://...`, `gs://...`, `az://...`).
+    """Artifacts by the home of their session, in a local folder (`file:///...`, made if missing) or a bucket (`s3://...`, `gs://...`, `az://...`).
 
     Raises ValueError for a URL that names no object store.
     """
@@ -44,7 +45,7 @@ class ArtifactStore:
 
     async def put(
         self,
-        session_id: str,
+        home: str,
         name: str,
         media_type: str,
         data: bytes,
@@ -63,32 +64,32 @@ class ArtifactStore:
             height=height,
             description=description[:MAX_DESCRIPTION_CHARS],
         )
-        key = _key(session_id, artifact.artifact_id)
+        key = _key(home, artifact.artifact_id)
         await obstore.put_async(self._store, key, data)
         await obstore.put_async(self._store, f"{key}.json", MessageToJson(artifact, indent=None).encode())
         if len(data) <= MAX_INLINE_BYTES:
             artifact.inline_data = data
         return artifact
 
-    async def head(self, session_id: str, artifact_id: str) -> Artifact | None:
+    async def head(self, home: str, artifact_id: str) -> Artifact | None:
         """What describes the artifact, without its content; None when the session has no such artifact."""
-        if not (ID.fullmatch(session_id) and ID.fullmatch(artifact_id)):
+        if not (HOME.fullmatch(home) and ID.fullmatch(artifact_id)):
             return None
         try:
-            found = await obstore.get_async(self._store, f"{_key(session_id, artifact_id)}.json")
+            found = await obstore.get_async(self._store, f"{_key(home, artifact_id)}.json")
             return Parse(bytes(await found.bytes_async()), Artifact())
         except FileNotFoundError:
             return None
 
-    async def read(self, session_id: str, artifact_id: str) -> AsyncIterator[bytes]:
+    async def read(self, home: str, artifact_id: str) -> AsyncIterator[bytes]:
         """The content in pieces of about 256 KiB. Raises FileNotFoundError when there is none."""
-        found = await obstore.get_async(self._store, _key(session_id, artifact_id))
+        found = await obstore.get_async(self._store, _key(home, artifact_id))
         async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(self, home: str) -> None:
         """Deletes whatever the session made; nothing to delete is no error."""
-        prefix = _key(session_id, "")
+        prefix = _key(home, "")
         async for batch in obstore.list(self._store, prefix):
             await obstore.delete_async(self._store, [entry["path"] for entry in batch])
 
@@ -99,7 +100,7 @@ def _open(url: str) -> ObjectStore:
     return from_url(url)
 
 
-def _key(session_id: str, artifact_id: str) -> str:
-    if not ID.fullmatch(session_id) or (artifact_id and not ID.fullmatch(artifact_id)):
-        raise FileNotFoundError(f"{session_id}/{artifact_id}")
-    return f"{session_id}/{artifact_id}"
+def _key(home: str, artifact_id: str) -> str:
+    if not HOME.fullmatch(home) or (artifact_id and not ID.fullmatch(artifact_id)):
+        raise FileNotFoundError(f"{home}/{artifact_id}")
+    return f"{home}/{artifact_id}"

@@ -27,7 +27,7 @@ class SearchIndexes:
     async def search(self, call: CallContext, place: Place, expression: str, limit: int) -> list[Hit]:
         """The passages below the place that match the FTS5 expression best."""
         if place.root is call.session.files.workspace:
-            database = self._of_workspace(call.session.session_id)
+            database = self._of_workspace(call.session.home)
         else:
             database = self._of_documents(place)
         index = SearchIndex(place.root, database)
@@ -36,14 +36,14 @@ class SearchIndexes:
         async with turn:
             return await call.in_thread(lambda job: index.search(expression, place.parts, limit, job))
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, home: str) -> None:
         """Deletes the index of a session's workspace. Blocks."""
-        database = self._of_workspace(session_id)
+        database = self._of_workspace(home)
         for end in ("", "-wal", "-shm"):
             database.with_name(database.name + end).unlink(missing_ok=True)
 
-    def _of_workspace(self, session_id: str) -> Path:
-        return self._folder / "workspaces" / f"{session_id}.sqlite3"
+    def _of_workspace(self, home: str) -> Path:
+        return self._folder / "workspaces" / f"{home}.sqlite3"
 
     def _of_documents(self, place: Place) -> Path:
         name = f"{place.root.folder}\0{place.root.shown(())}"

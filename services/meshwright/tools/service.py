@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from meshwright.serving.authentication.principals import home_of
+from meshwright.serving.calls import current_principal
 from meshwright.serving.errors import MeshError
 from meshwright.tools.call import RunningCall
 from meshwright.tools.execution import Execution, stream_protocol
@@ -109,9 +111,9 @@ class ToolServicer(ToolServiceServicer):
         self, request: tool_service_pb2.DeleteWorkspaceRequest, context: Context
     ) -> tool_service_pb2.DeleteWorkspaceResponse:
         """Deletes what the session's calls wrote and made."""
-        bench, session_id = self._bench, request.session_id
-        await asyncio.to_thread(bench.delete_files, session_id)
-        await bench.artifacts.delete_session(session_id)
+        bench, home = self._bench, home_of(current_principal(), request.session_id)
+        await asyncio.to_thread(bench.delete_files, home)
+        await bench.artifacts.delete_session(home)
         return tool_service_pb2.DeleteWorkspaceResponse()
 
     async def go_away(self, grace: float) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from meshwright.serving.authentication.principals import home_of
+from meshwright.serving.calls import current_principal
 from meshwright.tools.session_browser import SessionBrowser
 
 if TYPE_CHECKING:
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class ToolSession:
-    """One session as one stream sees it. Two streams of a session share its files, and have a browser each."""
+    """One session of the current principal as one stream sees it. Two streams of a session share its files, and have a browser each."""
 
     def __init__(self, bench: Workbench, start: ExecuteStart, emit: Callable[[Frame], Awaitable[None]]) -> None:
-        self.session_id = start.session_id
+        self.home = home_of(current_principal(), start.session_id)
+        """Where its files are; other principals' sessions of the same id have another."""
         self.settings = bench.settings
         self.registry = bench.registry
         self.order = bench.order
@@ -29,7 +32,7 @@ class ToolSession:
         self.search = bench.search
         self.slots = asyncio.Semaphore(bench.settings.tools_parallel_calls)
         """Calls of this stream that may run at once."""
-        self.files: FileRoots = bench.workspaces.of(start.session_id)
+        self.files: FileRoots = bench.workspaces.of(self.home)
         self.browser = SessionBrowser(
             bench.browsers,
             start.session_id,

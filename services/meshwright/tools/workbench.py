@@ -46,10 +46,10 @@ class Workbench:
         self.order = KeyedOrder()
         """Turns on tabs and files, across all streams."""
 
-    def delete_files(self, session_id: str) -> None:
-        """Deletes the session's workspace and what is known of it. Blocks."""
-        self.workspaces.delete(session_id)
-        self.search.delete(session_id)
+    def delete_files(self, home: str) -> None:
+        """Deletes the workspace of the session whose home it is, and what is known of it. Blocks."""
+        self.workspaces.delete(home)
+        self.search.delete(home)
 
 
 @asynccontextmanager

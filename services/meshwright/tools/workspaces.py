@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from meshwright.serving.authentication.principals import HOME
 from meshwright.tools.file_root import FileRoot
 from meshwright.tools.paths import DOCUMENTS, not_found, split_path
 from meshwright.tools.workspace_quota import WorkspaceQuota
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshwright.tools.settings import ToolSettings
-
-
-SESSION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +62,24 @@ class Workspaces:
         }
         self._open: WeakValueDictionary[str, FileRoots] = WeakValueDictionary()
 
-    def of(self, session_id: str) -> FileRoots:
-        """What the session sees. Its folder is made at the first write."""
-        roots = self._open.get(session_id)
+    def of(self, home: str) -> FileRoots:
+        """What the session whose home it is sees. Its folder is made at the first write."""
+        roots = self._open.get(home)
         if roots is None:
-            roots = self._open[session_id] = FileRoots(self._workspace(self.folder(session_id)), self._documents)
+            roots = self._open[home] = FileRoots(self._workspace(self.folder(home)), self._documents)
         return roots
 
-    def folder(self, session_id: str) -> Path:
+    def folder(self, home: str) -> Path:
         """Where the session's workspace is."""
-        if not SESSION_ID.fullmatch(session_id):
-            message = f"{session_id!r} is no session's id"
+        if not HOME.fullmatch(home):
+            message = f"{home!r} is no session's home"
             raise ValueError(message)
-        return self._settings.data_dir / "workspaces" / session_id
+        return self._settings.data_dir / "workspaces" / home
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, home: str) -> None:
         """Deletes the session's workspace, if there is one. Blocks."""
         with suppress(FileNotFoundError):
-            shutil.rmtree(self.folder(session_id))
+            shutil.rmtree(self.folder(home))
 
     def _workspace(self, folder: Path) -> FileRoot:
         quota = WorkspaceQuota(self._settings.workspace_bytes, self._settings.workspace_files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 LOCAL_PRINCIPAL = "local"
 """Everybody, where no authentication is configured."""
@@ -13,6 +14,8 @@ RESERVED = frozenset({LOCAL_PRINCIPAL, MESH_PRINCIPAL})
 MAX_PRINCIPAL_CHARS = 255
 # Keys of the shared store set principals into braces.
 FORBIDDEN = frozenset("{}")
+HOME = re.compile(r"(@[0-9a-f]{32}/)?[a-z0-9_-]{1,64}")
+"""What `home_of` gives."""
 
 
 def is_principal(name: object) -> bool:
@@ -26,11 +29,12 @@ def is_principal(name: object) -> bool:
     )
 
 
-def folder_of(principal: str) -> str:
-    """The folder below which the principal's files lie, with a closing slash; empty for the local principal.
+def home_of(principal: str, session_id: str) -> str:
+    """Where a session's files are, relative to the place of all: below a folder of its principal's own.
 
-    A digest: names of principals have characters that names of files cannot have. No session's id begins with `@`.
+    The local principal's are right there, so that a mesh without authentication stays as it is. The folder's name is a digest: names of
+    principals have characters that names of files cannot have. No session's id begins with `@`.
     """
     if principal == LOCAL_PRINCIPAL:
-        return ""
-    return f"@{hashlib.sha256(principal.encode()).hexdigest()[:32]}/"
+        return session_id
+    return f"@{hashlib.sha256(principal.encode()).hexdigest()[:32]}/{session_id}"

@@ -75,7 +75,7 @@ async def _capture(call: CallContext, command: browser_pb2.BrowserCommand, doing
 async def _keep(call: CallContext, result: browser_pb2.BrowserResult, what: str, name: str, extension: str) -> Artifact:
     capture = result.capture
     return await call.session.artifacts.put(
-        call.session.session_id,
+        call.session.home,
         f"{name}-{result.tab.tab_id}.{extension}",
         capture.media_type,
         capture.data,

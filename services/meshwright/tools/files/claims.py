@@ -27,13 +27,13 @@ class OnPath(Protocol):
 class FileClaim:
     """A file that a call writes."""
 
-    session_id: str
+    home: str
     place: Place
 
     @property
     def key(self) -> Hashable:
         """Writers of one file run one after another, in whichever stream of the session they are."""
-        return ("file", self.session_id, self.place.parts)
+        return ("file", self.home, self.place.parts)
 
 
 def claim_file(args: OnPath, session: ToolSession) -> FileClaim:
@@ -49,4 +49,4 @@ def claim_file(args: OnPath, session: ToolSession) -> FileClaim:
         raise MeshError(
             reasons.ERROR_REASON_PATH_OUTSIDE_WORKSPACE, "The path names no file.", metadata={"path": args.path}
         )
-    return FileClaim(session.session_id, place)
+    return FileClaim(session.home, place)
