@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,20 +96,23 @@ async def a_child(store: Store, claimed: ClaimedRun, run_id: str) -> ClaimedRun:
     return await store.enqueue_child(claimed.claim, an_unstored_run(run_id, session_id), [a_notice("queued", run_id)])
 
 
-async def an_end(store: Store, claimed: ClaimedRun) -> list[StoredEvent]:
+async def an_end(store: Store, claimed: ClaimedRun, at: float | None = None) -> list[StoredEvent]:
     """The run's end as completed."""
-    return await store.append(claimed.claim, [the_end(claimed.run.run_id)], finished(claimed.run))
+    return await store.append(claimed.claim, [the_end(claimed.run.run_id)], finished(claimed.run, at))
 
 
-def finished(run: Run) -> Run:
+def finished(run: Run, at: float | None = None) -> Run:
+    """The run as completed, at a time in seconds since 1970 or now."""
     run.state = RunState.RUN_STATE_FINISHED
     run.outcome = RunOutcome.RUN_OUTCOME_COMPLETED
+    run.finish_time.FromMicroseconds(int((time.time() if at is None else at) * 1e6))
     return run
 
 
 def settled(run: Run) -> tuple[Run, Draft]:
     run.state = RunState.RUN_STATE_FINISHED
     run.outcome = RunOutcome.RUN_OUTCOME_CANCELLED
+    run.finish_time.GetCurrentTime()
     return run, the_end(run.run_id)
 
 

@@ -78,6 +78,15 @@ class Quotas(NamedTuple):
 NO_QUOTAS = Quotas()
 
 
+class Retention(NamedTuple):
+    """What of a log may be removed: whole runs that ended, the oldest first, with the events between them."""
+
+    finished_before: float = 0.0
+    """Runs that ended before this time, in seconds since 1970; 0 for none."""
+    events: int = 0
+    """Runs that lie before the newest so many events; 0 for none."""
+
+
 class RunWaiting(NamedTuple):
     """Signal: a run may be claimable."""
 
@@ -273,8 +282,8 @@ class Store(Protocol):
         Drafts given as a function are asked for once, in the event loop, when the append is about to be made: until then they
         can gather.
         An approval_requested among the drafts is stored as an approval too.
-        The order of calls is the order of events. A record with state FINISHED ends the run and its claim; it must come
-        with the run's one RUN_FINISHED draft, whose sequence the store writes into the record.
+        The order of calls is the order of events. A record with state FINISHED ends the run and its claim; it must have its
+        finish_time and come with the run's one RUN_FINISHED draft, whose sequence the store writes into the record.
         With `inputs_seen` nothing is appended unless so many inputs were delivered to the run: InputsWaitingError.
         RUN_CLAIM_LOST.
         """
@@ -287,11 +296,26 @@ class Store(Protocol):
     async def read(
         self, session_id: str, after_sequence: int, limit: int, kinds: Sequence[int] = ()
     ) -> list[StoredEvent]:
-        """Events after a sequence in their order, only of some kinds if given. Empty at the end."""
+        """Events after a sequence in their order, only of some kinds if given. Empty at the end.
+
+        TrimmedError where events after the sequence were removed.
+        """
+        ...
+
+    async def trim(self, session_id: str, retention: Retention) -> int:
+        """Remove what a session need not keep; how many events. Its records of runs and approvals stay.
+
+        What is removed is a beginning of the log; nothing of a run that has not ended goes, and of no run only a part. A session that
+        does not exist has nothing to remove.
+        """
+        ...
+
+    async def trim_all(self, retention: Retention) -> int:
+        """Remove what any session need not keep; how many events. At once nothing where another replica is about it."""
         ...
 
     def subscribe(self, session_id: str) -> Subscription:
-        """Follow a session's events; close it after use.
+        """Follow a session's events; close it after use. Its `take` may raise TrimmedError as well.
 
         Read the log afterwards: whatever a read that was begun after this does not give, the subscription gives.
         """

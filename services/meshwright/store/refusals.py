@@ -59,6 +59,18 @@ class InputsWaitingError(MeshError):
         )
 
 
+class TrimmedError(MeshError):
+    """Events after the cursor were removed; those from `first_available_sequence` on are there. It never leaves the agent."""
+
+    def __init__(self, first_available_sequence: int) -> None:
+        super().__init__(
+            reasons.ERROR_REASON_INTERNAL,
+            "The events after the cursor are not kept any more.",
+            metadata={"first_available_sequence": first_available_sequence},
+        )
+        self.first_available_sequence = first_available_sequence
+
+
 def approval_not_found(approval_id: str) -> MeshError:
     """APPROVAL_NOT_FOUND."""
     return MeshError(

@@ -13,6 +13,7 @@ from meshwright.store.interface import Signal
 from meshwright.store.live import LiveTails, Subscription
 from meshwright.store.redis import keys, signals, wire
 from meshwright.store.redis.connection import SERVER_FAILURES, Client, unavailable
+from meshwright.store.refusals import TrimmedError
 from meshwright.store.stored_event import StoredEvent, place
 
 log = structlog.get_logger(__name__)
@@ -187,6 +188,10 @@ class Follower:
         while True:
             try:
                 await self._read_to_the_end(session_id, tail)
+            except TrimmedError as trimmed:
+                # What was missed is gone: whoever follows has to begin anew, and is told where.
+                self.subscriptions.end_session(session_id, trimmed)
+                return
             except MeshError:
                 await asyncio.sleep(PAUSE_SECONDS)
                 continue

@@ -6,6 +6,10 @@ SCHEDULE = "mw:open"
 """Sorted set: sessions with runs that have not ended, by the time in microseconds at which to look at them again."""
 SIGNALS = "mw:signals"
 """Channel: signals for every replica."""
+TRIMMING = "mw:trimming"
+"""String: which replica trims the logs; gone when it has not said so for a while."""
+STATES = "mw:{*}:state"
+"""Pattern: the hashes of all sessions."""
 
 RUNS, OPEN, APPROVALS, PENDING, CHILDREN = 3, 4, 5, 6, 7
 """Places of the sorted sets among a session's keys, as the script counts."""
@@ -56,9 +60,9 @@ def live(session_id: str) -> str:
     return f"mw:{{{session_id}}}:live"
 
 
-def session_of(channel: str) -> str:
-    """The session of a live channel."""
-    return channel[len("mw:{") : -len("}:live")]
+def session_of(name: str) -> str:
+    """The session of a key or a channel."""
+    return name[len("mw:{") : name.rindex("}:")]
 
 
 def sessions(principal: str) -> str:

@@ -50,6 +50,8 @@ class Plan(msgspec.Struct, omit_defaults=True):
     kept: int = KEPT_SECONDS
     signal: bytes | None = None
     """A signal to the other replicas."""
+    begin: str | None = None
+    """Id of the entry with which the log begins from now on."""
     drop: bool = False
     """Remove the session."""
     time: str = ""

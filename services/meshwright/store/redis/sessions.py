@@ -14,7 +14,7 @@ from meshwright.store.refusals import session_not_found
 from meshwright.v1.run_pb2 import RunState, Usage
 from meshwright.v1.session_pb2 import Session
 
-FIELDS = ("principal", "record", "title", "created", "updated", "last", "usage/currency", "usage/cost_micros")
+FIELDS = ("principal", "record", "title", "created", "updated", "first", "last", "usage/currency", "usage/cost_micros")
 COUNTS = (*(f"usage/{name}" for name in COUNTED), "usage/browser_micros")
 TITLE_CHARACTERS = 80
 
@@ -83,7 +83,7 @@ def _session(session_id: str, held: Mapping[str, bytes | None]) -> Session:
     session.title = (held["title"] or b"").decode()
     session.create_time.CopyFrom(timestamp(_number(held["created"])))
     session.update_time.CopyFrom(timestamp(_number(held["updated"])))
-    session.first_sequence = 1
+    session.first_sequence = _number(held["first"]) or 1
     session.last_sequence = _number(held["last"])
     session.usage.CopyFrom(_usage(held))
     return session

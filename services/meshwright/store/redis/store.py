@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 import structlog
 
@@ -20,13 +21,14 @@ from meshwright.store.interface import (
     Once,
     Page,
     Quotas,
+    Retention,
     RunWaiting,
     SessionDeleted,
     SettledApproval,
     Signal,
 )
 from meshwright.store.live import Subscription
-from meshwright.store.redis import approvals, children, claims, keys, runs, sessions, signals
+from meshwright.store.redis import approvals, children, claims, keys, runs, sessions, signals, trimming
 from meshwright.store.redis.connection import (
     READ_RETRIES,
     SERVER_FAILURES,
@@ -41,7 +43,13 @@ from meshwright.store.redis.plan import Plan, now
 from meshwright.store.redis.quotas import Tokens, give_back_runs, reserve_run, reserve_session
 from meshwright.store.redis.requests import once as once_only
 from meshwright.store.redis.writer import Change, Outcome, Writer
-from meshwright.store.refusals import InputsWaitingError, StoreUnreachableError, claim_lost, session_not_found
+from meshwright.store.refusals import (
+    InputsWaitingError,
+    StoreUnreachableError,
+    TrimmedError,
+    claim_lost,
+    session_not_found,
+)
 from meshwright.store.stored_event import StoredEvent, place
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
@@ -359,6 +367,18 @@ class RedisStore:
             after_sequence = events[-1].sequence
         return chosen[:limit]
 
+    async def trim(self, session_id: str, retention: Retention) -> int:
+        """See Store."""
+        return await trimming.trim(self._client, self._code_of, session_id, retention)
+
+    async def trim_all(self, retention: Retention) -> int:
+        """See Store."""
+        removed = 0
+        async with aclosing(trimming.sessions_to_trim(self._client, self._writer.name)) as found:
+            async for session_id in found:
+                removed += await self.trim(session_id, retention)
+        return removed
+
     def subscribe(self, session_id: str) -> Subscription:
         """See Store."""
         return self._follower.subscribe(session_id)
@@ -382,10 +402,16 @@ class RedisStore:
 
     async def _read_log(self, session_id: str, after_sequence: int, limit: int) -> list[StoredEvent]:
         rows = await answered(self._client.xrange(keys.log(session_id), f"{after_sequence + 1}-0", "+", limit))
-        return [
+        events = [
             place(int(entry[: entry.index(b"-")]), int(fields[b"k"]), fields[b"r"].decode(), fields[b"p"])
             for entry, fields in rows
         ]
+        # Sequences have no gaps, so nothing but trimming can have made one.
+        if not events or events[0].sequence > after_sequence + 1:
+            first = await trimming.first_sequence(self._client, session_id)
+            if after_sequence + 1 < first:
+                raise TrimmedError(first)
+        return events
 
     async def _last_sequence(self, session_id: str) -> int:
         return int(await answered(self._client.hget(keys.state(session_id), "last")) or 0)

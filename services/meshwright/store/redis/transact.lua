@@ -132,6 +132,9 @@ end
 for _, member in ipairs(plan.removed or {}) do
   redis.call("ZREM", KEYS[member[2]], member[1])
 end
+if plan.begin then
+  redis.call("XTRIM", log, "MINID", plan.begin)
+end
 if #drafts > 0 then
   redis.call("PUBLISH", ARGV[3], plan.writer .. string.format("%016x", first) .. ARGV[2])
 end

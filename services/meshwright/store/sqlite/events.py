@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from meshwright.store.interface import Claim, Draft
-from meshwright.store.refusals import claim_lost, session_not_found
+from meshwright.store.refusals import TrimmedError, claim_lost, session_not_found
 from meshwright.store.sqlite.rows import now
 from meshwright.store.stored_event import StoredEvent, place
 from meshwright.v1.run_pb2 import RunState
@@ -58,11 +58,16 @@ def append_to_session(connection: sqlite3.Connection, session_id: str, drafts: S
 def read(
     connection: sqlite3.Connection, session_id: str, after_sequence: int, limit: int, kinds: Sequence[int]
 ) -> list[StoredEvent]:
-    """Events after a sequence."""
+    """Events after a sequence. TrimmedError."""
     chosen = f"AND kind IN ({','.join('?' * len(kinds))})" if kinds else ""
     rows = connection.execute(
         "SELECT sequence, kind, run_id, payload FROM events "  # noqa: S608 - only question marks are put in
         f"WHERE log = (SELECT log FROM sessions WHERE session_id = ?) AND sequence > ? {chosen} ORDER BY sequence LIMIT ?",
         (session_id, after_sequence, *kinds, limit),
     )
-    return [place(*row) for row in rows]
+    events = [place(*row) for row in rows]
+    # Asked behind the events: what was missing among them is known by now.
+    row = connection.execute("SELECT first_sequence FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+    if row is not None and after_sequence + 1 < row[0]:
+        raise TrimmedError(row[0])
+    return events

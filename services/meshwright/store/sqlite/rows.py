@@ -14,6 +14,8 @@ from meshwright.v1.session_pb2 import Session
 
 SESSION_COLUMNS = "log, session_id, principal, record, usage, create_time, update_time, first_sequence, last_sequence"
 
+MICROS = 1_000_000
+
 
 def now() -> int:
     """The time in microseconds since 1970."""
@@ -22,7 +24,7 @@ def now() -> int:
 
 def timestamp(micros: int) -> Timestamp:
     """A stored time as a Timestamp."""
-    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
+    return Timestamp(seconds=micros // MICROS, nanos=micros % MICROS * 1000)
 
 
 def find_log(connection: sqlite3.Connection, principal: str, session_id: str) -> int:

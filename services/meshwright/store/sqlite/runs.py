@@ -11,7 +11,7 @@ from meshwright.store.refusals import InputsWaitingError, run_finished, run_not_
 from meshwright.store.sqlite import approvals, events, sessions
 from meshwright.store.sqlite.quotas import check_runs, count_tokens
 from meshwright.store.sqlite.requests import once
-from meshwright.store.sqlite.rows import find_log, now, record_of
+from meshwright.store.sqlite.rows import find_log, record_of
 from meshwright.store.stored_event import StoredEvent
 from meshwright.store.usage import add_usage
 from meshwright.v1.event_pb2 import EventKind
@@ -181,7 +181,7 @@ def _finish(connection: sqlite3.Connection, run: Run, sequence: int) -> None:
     run.finish_sequence = sequence
     connection.execute(
         "UPDATE runs SET state = ?, record = ?, lease_until = 0, finish_sequence = ?, finish_time = ? WHERE run_id = ?",
-        (FINISHED, record_of(run), sequence, run.finish_time.ToMicroseconds() or now(), run.run_id),
+        (FINISHED, record_of(run), sequence, run.finish_time.ToMicroseconds(), run.run_id),
     )
     if run.parent_run_id:
         return

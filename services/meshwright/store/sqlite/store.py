@@ -25,6 +25,7 @@ from meshwright.store.interface import (
     Once,
     Page,
     Quotas,
+    Retention,
     RunWaiting,
     SessionDeleted,
     SettledApproval,
@@ -32,7 +33,7 @@ from meshwright.store.interface import (
 )
 from meshwright.store.live import LiveTails, Subscription
 from meshwright.store.refusals import session_not_found
-from meshwright.store.sqlite import approvals, claims, events, runs, sessions
+from meshwright.store.sqlite import approvals, claims, events, runs, sessions, trimming
 from meshwright.store.sqlite.checkpoints import Checkpoints
 from meshwright.store.sqlite.quotas import tokens_today
 from meshwright.store.sqlite.schema import connect, prepare
@@ -270,6 +271,18 @@ class SqliteStore:
     ) -> list[StoredEvent]:
         """See Store."""
         return await self._read(partial(events.read, self._reading, session_id, after_sequence, limit, kinds))
+
+    async def trim(self, session_id: str, retention: Retention) -> int:
+        """See Store."""
+        removed = await self._writer.submit(lambda c: trimming.advance(c, session_id, retention), long=True)
+        while await self._writer.submit(lambda c: trimming.clear(c, session_id), long=True):
+            pass
+        return removed
+
+    async def trim_all(self, retention: Retention) -> int:
+        """See Store."""
+        found = await self._read(partial(trimming.sessions_to_trim, self._reading, retention))
+        return sum([await self.trim(session_id, retention) for session_id in found])
 
     def subscribe(self, session_id: str) -> Subscription:
         """See Store."""
