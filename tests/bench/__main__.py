@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -48,7 +47,6 @@ BENCHMARKS: dict[str, ModuleType] = {
     "boundary": bench_boundary,
     "models": bench_models,
 }
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
 async def measure(names: Sequence[str], scene: Scene, console: Console) -> list[Section]:
@@ -90,8 +88,7 @@ def main() -> int:
     else:
         print(report.document(sections, load))
     if options.markdown and sections:
-        DOCUMENT.parent.mkdir(exist_ok=True)
-        DOCUMENT.write_text(report.document(sections, load))
+        report.write(sections, load)
         console.print("Written to docs/benchmarks.md")
     return 0 if len(sections) == len(names) else 1
 

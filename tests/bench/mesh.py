@@ -39,6 +39,10 @@ class BenchMesh:
         assert pid is not None, f"{service} has died"
         return pid
 
+    def address(self, service: str) -> str:
+        """Where a service itself listens, as gRPC takes it."""
+        return f"unix:{self._plan.socket(service)}"
+
     def direct(self, service: str) -> grpc.aio.Channel:
         """A channel to a service itself, past the gateway."""
         return open_channel(Address(path=str(self._plan.socket(service))))

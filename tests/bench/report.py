@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import platform
+import re
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -25,14 +27,35 @@ INTRODUCTION = """\
 `make bench ARGS=--markdown` writes it here. All figures of one line come from one run on one machine, so the ratios mean more
 than the figures: below 1x Meshwright takes less, and where more is better, as with jobs/s, above 1x it does more. Nothing
 fails when a budget is missed: machines differ, and a shared one is noisy."""
+PEERS_HEADING = "## Beside other agent servers"
+PEERS_INTRODUCTION = """\
+`make bench-peers` measures the mesh and two other servers in one run and prints this table; `make bench-peers ARGS=--markdown` writes it
+here. The peers are installed into `.make/peers`, in the versions of `tests/bench/peers/requirements.txt`."""
+DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+
+def write(sections: Sequence[Section], load: float) -> None:
+    """Write the document anew, but for the part about other servers; `load` is the machine's load average from before."""
+    peers = re.search(f"^{PEERS_HEADING}$.*", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    DOCUMENT.write_text(document(sections, load) + (f"\n{peers[0]}" if peers else ""))
+
+
+def write_peers(text: str) -> None:
+    """Write the part of the document about other servers anew."""
+    before = DOCUMENT.read_text().partition(f"\n{PEERS_HEADING}\n")[0]
+    DOCUMENT.write_text(f"{before}\n{PEERS_HEADING}\n\n{PEERS_INTRODUCTION}\n\n{text}\n")
 
 
 def document(sections: Sequence[Section], load: float) -> str:
-    """Everything, as Markdown; `load` is the machine's load average from before."""
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    """What `make bench` found, as Markdown."""
     methods = "\n\n".join(f"**{section.name}.** {section.method}" for section in sections)
-    where = f"Measured on {today}: {_machine()}. Load average of the machine before: {load:.1f}."
-    return f"{INTRODUCTION}\n\n{where}\n\n{to_markdown(sections)}\n\n## How\n\n{methods}\n"
+    return f"{INTRODUCTION}\n\n{where(load)}\n\n{to_markdown(sections)}\n\n## How\n\n{methods}\n"
+
+
+def where(load: float) -> str:
+    """The day and the machine, in a sentence."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return f"Measured on {today}: {_machine()}. Load average of the machine before: {load:.1f}."
 
 
 def _machine() -> str:

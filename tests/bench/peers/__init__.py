@@ -1,0 +1,1 @@
+"""The mesh beside other agent servers: `make bench-peers`."""
