@@ -1,0 +1,110 @@
+"""Agents in processes of their own on one shared store, behind one gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshwright.gateway.gateway import Gateway
+from meshwright.serving.address import Address
+from meshwright.serving.channel import open_channel
+from meshwright.serving.server import Server
+from meshwright.tools.run import tools_service
+from meshwright.tools.settings import ToolSettings
+from meshwright.v1 import agent_service_pb2 as pb
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
+from tests.model_server import ModelServer
+from tests.support.gateway_mesh import upstream_settings
+from tests.support.mesh_process import clean_environment
+
+if TYPE_CHECKING:
+    import signal
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from tests.model_script import Script, Steps
+
+READY_SECONDS = 30.0
+
+
+@dataclass
+class Replica:
+    """One agent, which can be ended and started again."""
+
+    name: str
+    folder: Path
+    environment: dict[str, str]
+    process: Process | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address(path=str(self.folder / f"{self.name}.sock"))
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        environment = {**self.environment, "MESHWRIGHT_LISTEN": str(self.address)}
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
+            self.process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+        async with open_channel(self.address) as channel:
+            await AgentServiceStub(channel).GetAgent(pb.GetAgentRequest(), wait_for_ready=True, timeout=READY_SECONDS)
+
+    async def end(self, number: signal.Signals) -> None:
+        """Send it a signal and wait until it is gone."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+            await self.process.wait()
+
+
+@dataclass
+class Replicas:
+    """The agents, the gateway before them, and their model."""
+
+    gateway: Gateway
+    model: ModelServer
+    agents: dict[str, Replica] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def agent_replicas(
+    folder: Path,
+    redis_url: str,
+    script: Script | Steps,
+    names: Sequence[str],
+    *,
+    started: Sequence[str] | None = None,
+    environment: dict[str, str] | None = None,
+    **gateway_settings: object,
+) -> AsyncIterator[Replicas]:
+    """The gateway knows all names as stable replicas, unless told otherwise; those of `started` run (default: all)."""
+    tools_address = Address(path=str(folder / "tools.sock"))
+    async with AsyncExitStack() as stack:
+        model = await stack.enter_async_context(ModelServer(script))
+        tools = ToolSettings.load(listen=tools_address, data_dir=folder)
+        await stack.enter_async_context(Server(tools_service(tools, ()), tools))
+        variables = clean_environment(
+            MESHWRIGHT_DATA_DIR=str(folder),
+            MESHWRIGHT_STORE_URL=redis_url,
+            MESHWRIGHT_TOOLS_ADDRESS=str(tools_address),
+            MESHWRIGHT_MODEL="openai:scripted",
+            MESHWRIGHT_OPENAI_BASE_URL=model.base_url,
+            **(environment or {}),
+        )
+        agents = {name: Replica(name, folder, variables) for name in names}
+        for agent in agents.values():
+            stack.push_async_callback(_kill, agent)
+        await asyncio.gather(*(agents[name].start() for name in (names if started is None else started)))
+        addresses = ",".join(str(agent.address) for agent in agents.values())
+        settings = upstream_settings(folder, **{"agent_address": addresses, **gateway_settings})
+        gateway = await stack.enter_async_context(Gateway(settings))
+        yield Replicas(gateway, model, agents)
+
+
+async def _kill(agent: Replica) -> None:
+    if agent.process is not None and agent.process.returncode is None:
+        agent.process.kill()
+        await agent.process.wait()
