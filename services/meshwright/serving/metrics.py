@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.metrics_core import Metric
 
+    from meshwright.serving.address import Address
+
 QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Buckets in seconds of what ought to be quick."""
 SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
@@ -37,7 +39,9 @@ class Metrics:
         # Imported here: a process that tells nothing should not carry the library in its memory.
         from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
-        self.registry: CollectorRegistry = CollectorRegistry(auto_describe=False)
+        self.registry: CollectorRegistry = CollectorRegistry()
+        self.address: Address | None = None
+        """Where they are served, once they are."""
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 

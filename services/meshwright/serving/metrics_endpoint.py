@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from meshwright.serving.settings import ServerSettings
 
 REQUEST_SECONDS = 10.0
+STOP_SECONDS = 0.1
+"""How long the thread may take to see that it is to end, which the process waits for."""
 log = structlog.get_logger(__name__)
 
 
@@ -42,6 +44,7 @@ def open_metrics(settings: ServerSettings) -> Iterator[Metrics | None]:
     install_metrics(metrics)
     try:
         with served(metrics, settings.metrics_address, trusted=settings.trusted_network) as address:
+            metrics.address = address
             log.info("metrics", address=str(address))
             yield metrics
     finally:
@@ -65,7 +68,7 @@ def served(metrics: Metrics, address: Address, *, trusted: bool = False) -> Iter
     except OSError as error:
         message = f"Metrics cannot be served on {address}: {error.strerror}. Choose another MESHWRIGHT_METRICS_ADDRESS."
         raise StartupError(message) from error
-    thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread = Thread(target=server.serve_forever, args=(STOP_SECONDS,), name="metrics", daemon=True)
     thread.start()
     try:
         yield Address(host=address.host, port=server.server_port)
