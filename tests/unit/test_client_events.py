@@ -21,6 +21,7 @@ from meshwright.client import (
     RunFailed,
     RunFinished,
     RunOutcome,
+    SubAgentEvent,
     ToolCallFinished,
     ToolCallStarted,
     ToolOutcome,
@@ -86,7 +87,7 @@ def test_every_kind_can_be_chosen_by_its_class(arm: str) -> None:
     assert number == EventKind.Value(f"EVENT_KIND_{arm.upper()}")
 
 
-@pytest.mark.parametrize("cls", [Event, Gap, UnknownEvent])
+@pytest.mark.parametrize("cls", [Event, Gap, SubAgentEvent, UnknownEvent])
 def test_what_is_no_kind_cannot_be_chosen(cls: type[Event]) -> None:
     with pytest.raises(ValueError, match="is not a kind of event"):
         event_filter(exclude=[cls])

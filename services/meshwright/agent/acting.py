@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
+from meshwright.agent.call_ends import bad_arguments, cancelled, denied, failed, no_such_tool, overdue
+from meshwright.agent.delegate_tool import DELEGATE
 from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.observing import note_completion
 from meshwright.agent.prompt import tool_turn
@@ -16,10 +18,8 @@ from meshwright.models.interface import ToolCall as Asked
 from meshwright.serving.calls import current_traceparent
 from meshwright.serving.errors import MeshError
 from meshwright.serving.telemetry import span
-from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import (
     Approval,
-    ApprovalResolved,
     ApprovalState,
     ArtifactAdded,
     ToolCallFinished,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from meshwright.agent.approving import Approvals
+    from meshwright.agent.delegating import Delegations
     from meshwright.agent.run_log import RunLog
     from meshwright.agent.tool_stream import ToolStream
     from meshwright.agent.toolbox import Toolbox
@@ -44,6 +45,15 @@ OVERTIME_SECONDS = 15.0
 LONGEST_SECONDS = 3600.0
 
 
+class Hands(NamedTuple):
+    """What a run acts with."""
+
+    log: RunLog
+    toolbox: Toolbox
+    approvals: Approvals
+    delegations: Delegations
+
+
 class Actions:
     """The calls of one step. First append `opening`, then `run`.
 
@@ -53,18 +63,14 @@ class Actions:
 
     def __init__(
         self,
-        log: RunLog,
-        toolbox: Toolbox,
-        approvals: Approvals,
+        hands: Hands,
         tools: Mapping[str, Tool],
         asked: Sequence[Asked],
         step: int,
         questions: Iterable[Approval] = (),
         attempts: Mapping[str, int] | None = None,
     ) -> None:
-        self._log = log
-        self._toolbox = toolbox
-        self._approvals = approvals
+        self._log, self._toolbox, self._approvals, self._delegations = hands
         self._tools = tools
         self._asked = asked
         self._step = step
@@ -77,8 +83,9 @@ class Actions:
 
     @property
     def waits_for_a_person(self) -> bool:
-        """Every call that has not ended waits for an answer."""
-        return all(asked.call_id in self._closed or asked.call_id in self._questions for asked in self._asked)
+        """Every call that has not ended waits for an answer, its own or its sub-agent's."""
+        open_calls = {asked.call_id for asked in self._asked} - self._closed - self._questions.keys()
+        return all(self._delegations.waits_for_a_person(call_id) for call_id in open_calls)
 
     def opening(self) -> list[Draft]:
         """An event for each call: its intent, or the question to a person where it needs one."""
@@ -99,15 +106,18 @@ class Actions:
         return [self._started(asked) for asked in self._asked if asked.call_id in self._attempts]
 
     async def run(self) -> list[ToolTurn]:
-        """Run all calls; their results in the order in which they were asked. A cancel closes every call in the log first."""
+        """Run all calls; their results in the order in which they were asked. A cancel closes every call in the log first.
+
+        The result of a sub-agent that goes on elsewhere is not among them.
+        """
         calls = [asyncio.create_task(self._run_one(asked)) for asked in self._asked]
         try:
-            return await asyncio.gather(*calls)
+            return [turn for turn in await asyncio.gather(*calls) if turn is not None]
         except BaseException:
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls)
-            await self._close_open_calls()
+            await self.close_open_calls()
             raise
 
     def _started(self, asked: Asked) -> Draft:
@@ -122,32 +132,34 @@ class Actions:
         )
         return self._log.draft(tool_call_started=intent)
 
-    async def _run_one(self, asked: Asked) -> ToolTurn:
+    async def _run_one(self, asked: Asked) -> ToolTurn | None:
         if (approval := self._questions.get(asked.call_id)) is not None:
             answer = await self._approvals.answer(approval)
             if answer.HasField("edited_arguments"):
                 asked = Asked(asked.call_id, asked.tool, MessageToDict(answer.edited_arguments))
             if answer.state != ApprovalState.APPROVAL_STATE_APPROVED:
-                completion = ToolCompletion(
-                    outcome=ToolOutcome.TOOL_OUTCOME_DENIED, error=_denied(asked, answer).to_status()
-                )
-                await asyncio.shield(self._close(asked, completion))
-                return tool_turn(asked.call_id, asked.tool, completion)
+                refusal = denied(asked, answer)
+                await asyncio.shield(self._close(asked, refusal))
+                return tool_turn(asked.call_id, asked.tool, refusal)
             del self._questions[asked.call_id]
             await asyncio.shield(self._log.append(self._started(asked)))
         self._log.check_held()
         with span("tool.call", tool=asked.tool, call_id=asked.call_id) as step:
             completion = await self._completion(asked)
+            if completion is None:
+                return None
             note_completion(step, completion)
         await asyncio.shield(self._close(asked, completion))
         return tool_turn(asked.call_id, asked.tool, completion)
 
-    async def _completion(self, asked: Asked) -> ToolCompletion:
+    async def _completion(self, asked: Asked) -> ToolCompletion | None:
         tool = self._tools.get(asked.tool)
-        if tool is None:
-            return _failed(_no_such_tool(asked))
         if asked.arguments_error is not None:
-            return _failed(_bad_arguments(asked))
+            return failed(bad_arguments(asked))
+        if self._delegations.has_begun(asked.call_id) or (tool is not None and asked.tool == DELEGATE.name):
+            return await self._delegations.run(asked, self._step, tuple(self._tools))
+        if tool is None:
+            return failed(no_such_tool(asked))
         limit = tool.annotations.max_timeout.ToTimedelta().total_seconds() or LONGEST_SECONDS
         call = ToolCall(
             call_id=asked.call_id, tool=asked.tool, arguments=_struct(asked), traceparent=current_traceparent()
@@ -159,9 +171,9 @@ class Actions:
                 self._stream = await self._toolbox.stream(self._log.run.session_id, asked.tool)
                 return await self._stream.run(call, lambda news: context.run(self._progress, asked.call_id, news))
         except MeshError as error:
-            return _failed(error)
+            return failed(error)
         except TimeoutError:
-            return _failed(_overdue(asked))
+            return failed(overdue(asked))
 
     def _progress(self, call_id: str, news: ToolProgress) -> None:
         self._log.note(self._log.draft(tool_call_progress=ToolCallProgress(call_id=call_id, progress=news)))
@@ -180,17 +192,15 @@ class Actions:
         for artifact in shown.result.artifacts:
             artifact.ClearField("inline_data")
         finished = ToolCallFinished(call_id=asked.call_id, tool=asked.tool, completion=shown)
-        await self._log.append(*drafts, self._log.draft(tool_call_finished=finished))
+        used = self._delegations.take_in(asked.call_id)
+        await self._log.append(*drafts, self._log.draft(tool_call_finished=finished), save_run=used)
 
-    async def _close_open_calls(self) -> None:
+    async def close_open_calls(self) -> None:
         """Stop what still runs and write down how each call ended."""
         unfinished = [asked for asked in self._asked if asked.call_id not in self._closed]
-        ends: dict[str, ToolCompletion] = {}
-        if self._stream is not None:
-            ends = await self._stream.cancel([asked.call_id for asked in unfinished], CANCEL_SECONDS)
-        cancelled = ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_CANCELLED, error=_cancelled().to_status())
+        ends = await self._stop([asked.call_id for asked in unfinished])
         for asked in unfinished:
-            end = ends.get(asked.call_id, cancelled)
+            end = ends.get(asked.call_id) or cancelled()
             if self._log.goes_on and end.outcome == ToolOutcome.TOOL_OUTCOME_CANCELLED:
                 # The next worker makes the call again, or says that nobody knows whether it took effect.
                 continue
@@ -201,48 +211,17 @@ class Actions:
             except MeshError:
                 return
 
+    async def _stop(self, call_ids: list[str]) -> dict[str, ToolCompletion]:
+        """Stop calls; how those ended of which that is known. Sub-agents of a run that goes on elsewhere go on there too."""
+        if self._log.goes_on:
+            await self._delegations.drop()
+        stopping = [self._delegations.stop(call_ids)] if not self._log.goes_on else []
+        if self._stream is not None:
+            stopping.append(self._stream.cancel(call_ids, CANCEL_SECONDS))
+        return {call_id: end for ends in await asyncio.gather(*stopping) for call_id, end in ends.items()}
+
 
 def _struct(asked: Asked) -> Struct:
     arguments = Struct()
     arguments.update(asked.arguments)
     return arguments
-
-
-def _failed(error: MeshError) -> ToolCompletion:
-    return ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_FAILED, error=error.to_status())
-
-
-def _no_such_tool(asked: Asked) -> MeshError:
-    return MeshError(
-        reasons.ERROR_REASON_TOOL_NOT_FOUND, "There is no such tool in this run.", metadata={"tool": asked.tool}
-    )
-
-
-def _bad_arguments(asked: Asked) -> MeshError:
-    return MeshError(
-        reasons.ERROR_REASON_TOOL_ARGUMENTS,
-        f"The arguments could not be read: {asked.arguments_error}",
-        metadata={"tool": asked.tool},
-    )
-
-
-def _overdue(asked: Asked) -> MeshError:
-    return MeshError(
-        reasons.ERROR_REASON_UNAVAILABLE,
-        "The tool service did not say in time how the call ended.",
-        metadata={"tool": asked.tool},
-    )
-
-
-def _denied(asked: Asked, answer: ApprovalResolved) -> MeshError:
-    who = (
-        "Nobody approved the call in time"
-        if answer.state == ApprovalState.APPROVAL_STATE_EXPIRED
-        else "A person denied the call"
-    )
-    message = f"{who}: {answer.comment}" if answer.comment else f"{who}."
-    return MeshError(reasons.ERROR_REASON_TOOL_DENIED, message, metadata={"tool": asked.tool})
-
-
-def _cancelled() -> MeshError:
-    return MeshError(reasons.ERROR_REASON_TOOL_CANCELLED, "The call was cancelled.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -14,8 +14,12 @@ from meshwright.serving.errors import MeshError
 from meshwright.store.interface import ApprovalSettled, CancelRequested, InputDelivered, RunWaiting, SessionDeleted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshwright.agent.loop import Parts
     from meshwright.store.interface import Claim, ClaimedRun, Signal
+    from meshwright.v1.run_pb2 import Run
+    from meshwright.v1.tool_pb2 import ToolCompletion
 
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
@@ -27,17 +31,20 @@ class Engaged(NamedTuple):
     """A worker and the task in which it works."""
 
     worker: Worker
-    task: asyncio.Task[None]
+    task: asyncio.Task[Any]
 
 
 class Dispatcher:
     """Runs `limit` workers at most. `run` works until it is cancelled; runs that are not finished then wait for the next process."""
 
-    def __init__(self, parts: Parts, owner: str, limit: int) -> None:
+    def __init__(self, parts: Parts, owner: str, limit: int, on_end: Callable[[Run], None]) -> None:
+        """`on_end` is told of every run that ended here, but not of those of sub-agents."""
         self._parts = parts
         self._owner = owner
         self._limit = limit
+        self._on_end = on_end
         self._engaged: dict[str, Engaged] = {}
+        self._sub_agents: dict[str, Engaged] = {}
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._leaving = False
@@ -63,6 +70,24 @@ class Dispatcher:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
+
+    def engage(self, worker: Worker, task: asyncio.Task[ToolCompletion | None]) -> None:
+        """Keep the claim of a sub-agent, and tell it what concerns it, as long as its task runs. It counts to its root."""
+        run_id = worker.claim.run_id
+        self._sub_agents[run_id] = engaged = Engaged(worker, task)
+
+        def ended(_: asyncio.Task[ToolCompletion | None]) -> None:
+            if self._sub_agents.get(run_id) is engaged:
+                del self._sub_agents[run_id]
+
+        task.add_done_callback(ended)
+
+    def _everybody(self) -> list[Engaged]:
+        return [*self._engaged.values(), *self._sub_agents.values()]
+
+    def _at_work_on(self, run_id: str) -> Worker | None:
+        engaged = self._engaged.get(run_id) or self._sub_agents.get(run_id)
+        return engaged.worker if engaged is not None else None
 
     async def hand_over(self, grace: float) -> None:
         """Claim nothing more, and give each run back as soon as its step ends, after `grace` seconds at the latest."""
@@ -120,7 +145,7 @@ class Dispatcher:
 
     def _start(self, claimed: ClaimedRun, until: float) -> None:
         run_id = claimed.claim.run_id
-        worker = Worker(claimed, self._parts)
+        worker = Worker(claimed, self._parts, self)
         worker.renewed(until)
         task = asyncio.create_task(_work(worker, self._engaged.get(run_id)), name=run_id)
         engaged = self._engaged[run_id] = Engaged(worker, task)
@@ -132,26 +157,30 @@ class Dispatcher:
         if self._engaged.get(run_id) is engaged:
             del self._engaged[run_id]
         self._wake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             log.error("dispatcher.worker_failed", run_id=run_id, exc_info=error)
+        elif (run := task.result()) is not None:
+            self._on_end(run)
 
     def _on_signal(self, signal: Signal) -> None:
         match signal:
             case RunWaiting():
                 self._wake.set()
             case CancelRequested(run_id=run_id):
-                if (engaged := self._engaged.get(run_id)) is not None:
-                    engaged.worker.cancel()
+                if (worker := self._at_work_on(run_id)) is not None:
+                    worker.cancel()
             case InputDelivered(run_id=run_id, interrupt=True):
-                if (engaged := self._engaged.get(run_id)) is not None:
-                    engaged.worker.interrupt()
+                if (worker := self._at_work_on(run_id)) is not None:
+                    worker.interrupt()
             case InputDelivered():
                 pass  # the worker reads its inputs before each step
             case ApprovalSettled(run_id=run_id, approval_id=approval_id):
-                if (engaged := self._engaged.get(run_id)) is not None:
-                    engaged.worker.approval_settled(approval_id)
+                if (worker := self._at_work_on(run_id)) is not None:
+                    worker.approval_settled(approval_id)
             case SessionDeleted(session_id=session_id):
-                for worker, task in tuple(self._engaged.values()):
+                for worker, task in self._everybody():
                     if worker.claim.session_id == session_id:
                         task.cancel()
 
@@ -162,7 +191,7 @@ class Dispatcher:
 
     async def _renew(self) -> None:
         """Renew all claims, and stop working on what is another's."""
-        engaged = {each.worker.claim: each for each in self._engaged.values()}
+        engaged = {each.worker.claim: each for each in self._everybody()}
         if not engaged:
             return
         until = time.monotonic() + LEASE_SECONDS
@@ -179,9 +208,9 @@ class Dispatcher:
                 worker.renewed(until)
 
 
-async def _work(worker: Worker, before: Engaged | None) -> None:
+async def _work(worker: Worker, before: Engaged | None) -> Run | None:
     """Work on a run; where this replica has claimed a run of its own again, only once its worker of before is done."""
     if before is not None:
         before.task.cancel()
         await asyncio.wait([before.task])
-    await worker.work()
+    return await worker.work()

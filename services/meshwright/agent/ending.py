@@ -12,7 +12,7 @@ from meshwright.serving.errors import MeshError
 from meshwright.store.refusals import InputsWaitingError
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import RunFinished
-from meshwright.v1.run_pb2 import Run, RunOutcome, RunState
+from meshwright.v1.run_pb2 import Run, RunOptions, RunOutcome, RunState, Usage
 
 if TYPE_CHECKING:
     from meshwright.agent.inputs import Inputs
@@ -89,9 +89,8 @@ def out_of_time(run: Run) -> MeshError:
     )
 
 
-def overspent(run: Run) -> MeshError | None:
-    """BUDGET_EXHAUSTED where the run has used up its tokens or money."""
-    options, used = run.spec.options, run.usage
+def overspent(options: RunOptions, used: Usage) -> MeshError | None:
+    """BUDGET_EXHAUSTED where a run has used up its tokens or money."""
     for budget, limit, spent in (
         ("max_tokens", options.max_tokens, used.input_tokens + used.output_tokens),
         ("max_cost_micros", options.max_cost_micros, used.cost_micros),

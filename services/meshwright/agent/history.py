@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from meshwright.agent.prompt import tool_turn
 from meshwright.models.interface import AssistantTurn, ToolCall, UserTurn
 from meshwright.store.interface import Page
+from meshwright.store.refusals import TrimmedError
 from meshwright.v1.event_pb2 import Event, EventKind, Role
 from meshwright.v1.run_pb2 import RunOutcome
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from meshwright.models.interface import Turn
     from meshwright.store.interface import Store
+    from meshwright.v1.run_pb2 import Run
 
 CONVERSATION = (
     EventKind.EVENT_KIND_MESSAGE,
@@ -27,12 +29,19 @@ CONVERSATION = (
 READ_AT_ONCE = 512
 REMEMBERED_RUNS = 20
 """How many tasks of a session a model is told of, the one at work included."""
+RUNS_AT_ONCE = 50
+MOST_PAGES = 8
+"""So many pages of runs are looked through for them, so that thousands of sub-agents do not slow down what comes after them."""
 
 
 async def read_events(store: Store, session_id: str, after_sequence: int, kinds: Sequence[int]) -> AsyncIterator[Event]:
-    """All events of some kinds after a sequence."""
+    """All events of some kinds after a sequence that are still kept."""
     while True:
-        stored = await store.read(session_id, after_sequence, READ_AT_ONCE, kinds)
+        try:
+            stored = await store.read(session_id, after_sequence, READ_AT_ONCE, kinds)
+        except TrimmedError as trimmed:
+            after_sequence = trimmed.first_available_sequence - 1
+            continue
         for entry in stored:
             yield Event.FromString(entry.payload)
         if len(stored) < READ_AT_ONCE:
@@ -40,14 +49,18 @@ async def read_events(store: Store, session_id: str, after_sequence: int, kinds:
         after_sequence = stored[-1].sequence
 
 
-async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn]:
+async def load_turns(store: Store, principal: str, run: Run) -> list[Turn]:
     """The session's latest tasks as models take them; what a long session costs does not grow with its length.
 
-    Every call in it has its result: a run closes its calls before it ends.
+    Every call in it has its result: a run closes its calls before it ends. A sub-agent is told of its own task only, and others of a
+    sub-agent only what it answered.
     """
-    runs = await store.list_runs(principal, session_id, Page(REMEMBERED_RUNS))
-    before = runs[-1][0].first_sequence - 1
-    events = [event async for event in read_events(store, session_id, before, CONVERSATION)]
+    first = run.first_sequence if run.parent_run_id else await _first_remembered(store, principal, run)
+    events = [
+        event
+        async for event in read_events(store, run.session_id, first - 1, CONVERSATION)
+        if (event.run_id == run.run_id if run.parent_run_id else not event.agent_path)
+    ]
     arguments = {
         event.tool_call_started.call_id: event.tool_call_started
         for event in events
@@ -82,6 +95,24 @@ async def load_turns(store: Store, principal: str, session_id: str) -> list[Turn
                 cut_short = turns[-1] if message.partial else None
     _leave_out(turns, cut_short)
     return turns
+
+
+async def _first_remembered(store: Store, principal: str, run: Run) -> int:
+    """The first sequence of the oldest task that a model is told of. Sub-agents' runs are no tasks."""
+    first, tasks = run.first_sequence, 0
+    before: tuple[int, int] | None = None
+    for _ in range(MOST_PAGES):
+        runs = await store.list_runs(principal, run.session_id, Page(RUNS_AT_ONCE, before))
+        for listed, _ in runs:
+            if not listed.parent_run_id:
+                tasks += 1
+                first = min(first, listed.first_sequence)
+            if tasks == REMEMBERED_RUNS:
+                return first
+        if len(runs) < RUNS_AT_ONCE:
+            break
+        before = runs[-1][1]
+    return first
 
 
 def _leave_out(turns: list[Turn], cut_short: Turn | None) -> None:

@@ -9,12 +9,14 @@ from google.protobuf.json_format import MessageToDict
 
 from meshwright.agent.acting import Actions
 from meshwright.agent.daily_tokens import spent_for_today
-from meshwright.agent.ending import Ending, complete, out_of_steps, overspent
+from meshwright.agent.delegate_tool import DELEGATE
+from meshwright.agent.ending import Ending, complete, out_of_steps
 from meshwright.agent.history import load_turns
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.prompt import fitted, system_prompt
 from meshwright.agent.recovery import Journal
 from meshwright.agent.thinking import Thought
+from meshwright.agent.toolbox import fits
 from meshwright.models.interface import ModelRequest, ToolCall, ToolSchema
 from meshwright.serving.telemetry import span
 from meshwright.store.interface import NO_QUOTAS, Quotas
@@ -25,11 +27,12 @@ from meshwright.v1.run_pb2 import RunOutcome
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from meshwright.agent.approving import ApprovalPolicy, Approvals
+    from meshwright.agent.acting import Hands
+    from meshwright.agent.approving import ApprovalPolicy
+    from meshwright.agent.family import Member
     from meshwright.agent.inputs import Inputs
     from meshwright.agent.models import Models
-    from meshwright.agent.run_log import RunLog
-    from meshwright.agent.toolbox import Toolbox
+    from meshwright.agent.toolbox import OfferedTool, Toolbox
     from meshwright.models.interface import Model, ToolTurn, Turn
     from meshwright.store.interface import Store
     from meshwright.v1.event_pb2 import ToolCallStarted
@@ -47,17 +50,19 @@ class Parts(NamedTuple):
     history_budget: int
     approval_policy: ApprovalPolicy
     quotas: Quotas = NO_QUOTAS
+    max_delegation_depth: int = 0
 
 
 class AgentLoop:
     """The loop of one run."""
 
-    def __init__(self, parts: Parts, log: RunLog, inputs: Inputs, approvals: Approvals) -> None:
+    def __init__(self, parts: Parts, hands: Hands, inputs: Inputs, member: Member) -> None:
         self._parts = parts
-        self._approvals = approvals
-        self._log = log
+        self._hands = hands
+        self._log = hands.log
         self._inputs = inputs
-        self._run = log.run
+        self._member = member
+        self._run = hands.log.run
         self._activity: asyncio.Task[None] | None = None
         self._actions: Actions | None = None
         self._interrupting = False
@@ -69,8 +74,9 @@ class AgentLoop:
         return self._actions is not None and self._actions.waits_for_a_person
 
     def leave(self) -> None:
-        """Stop before the next step; the run goes on elsewhere."""
+        """Stop before the next step; the run goes on elsewhere, and so do its sub-agents."""
         self._leaving = True
+        self._hands.delegations.leave()
 
     def interrupt(self) -> None:
         """Stop the current step: an input waits that is not to wait for its end."""
@@ -82,7 +88,7 @@ class AgentLoop:
         """How the run is to end; None when its end is written already or it goes on elsewhere. Raises what ends it otherwise."""
         model = self._parts.models.get(self._run.spec.options.model)
         step, journal = await self._begin(model)
-        offered = await self._parts.toolbox.tools(self._run.spec.options.tools)
+        offered = await self._offered(model)
         tools = {tool.name: tool.message for tool in offered}
         schemas = [tool.schema for tool in offered]
         if journal is not None:
@@ -98,7 +104,7 @@ class AgentLoop:
             if not await self._think(thought, self._request(model, turns, schemas)):
                 turns = await self._conversation()
             elif thought.calls:
-                if (error := overspent(self._run)) is not None:
+                if (error := self._member.overspent()) is not None:
                     return Ending(RunOutcome.RUN_OUTCOME_FAILED, error, drafts=thought.said())
                 turns = await self._act(thought, turns, tools)
             else:
@@ -122,23 +128,43 @@ class AgentLoop:
         await self._log.append(*opening, *journal.closings(self._log))
         return journal.steps + 1, journal
 
+    async def _offered(self, model: Model) -> list[OfferedTool]:
+        patterns = self._run.spec.options.tools
+        offered = await self._parts.toolbox.tools(patterns)
+        delegates = fits(DELEGATE.name, patterns) and self._hands.delegations.offered_to(model)
+        return [*offered, DELEGATE] if delegates else offered
+
     async def _go_on(self, journal: Journal, tools: dict[str, Tool]) -> None:
-        """Finish the step in which the last worker died: calls that a person was asked about, and calls that may be made again."""
-        questions = list(journal.questions.values())
-        unmade: list[ProtoToolCall | ToolCallStarted] = [question.call for question in questions]
-        unmade += journal.repeatable
-        asked = [ToolCall(call.call_id, call.tool, MessageToDict(call.arguments)) for call in unmade]
-        if asked:
-            attempts = {call.call_id: call.attempt + 1 for call in journal.repeatable}
-            actions = Actions(
-                self._log, self._parts.toolbox, self._approvals, tools, asked, journal.steps, questions, attempts
-            )
+        """Finish the step in which the last worker died.
+
+        Left are calls that a person was asked about, calls that may be made again, and those of sub-agents, which go on.
+        """
+        if (actions := self._unfinished(journal, tools)) is not None:
             if again := actions.again():
                 await self._log.append(*again)
             await self._make(actions, [])
 
+    async def close_what_is_open(self) -> None:
+        """Close what an earlier worker left open, or one whose loop ended in a failure; sub-agents are ended first."""
+        journal = await Journal.read(self._parts.store, self._log)
+        if closings := journal.closings(self._log):
+            await self._log.append(*closings)
+        if (actions := self._unfinished(journal, {})) is not None:
+            await actions.close_open_calls()
+
+    def _unfinished(self, journal: Journal, tools: dict[str, Tool]) -> Actions | None:
+        """The calls of the step in which a worker stopped, but for those of which nobody knows whether they took effect."""
+        self._hands.delegations.take_over(journal.sub_agents)
+        questions = list(journal.questions.values())
+        unmade: list[ProtoToolCall | ToolCallStarted] = [question.call for question in questions]
+        unmade += journal.repeatable
+        unmade += journal.delegated
+        asked = [ToolCall(call.call_id, call.tool, MessageToDict(call.arguments)) for call in unmade]
+        attempts = {call.call_id: call.attempt + 1 for call in journal.repeatable}
+        return Actions(self._hands, tools, asked, journal.steps, questions, attempts) if asked else None
+
     async def _conversation(self) -> list[Turn]:
-        return await load_turns(self._parts.store, self._log.principal, self._run.session_id)
+        return await load_turns(self._parts.store, self._log.principal, self._run)
 
     async def _think(self, thought: Thought, request: ModelRequest) -> bool:
         """Have the model answer; False when an input has interrupted it."""
@@ -151,7 +177,7 @@ class AgentLoop:
     async def _act(self, thought: Thought, turns: list[Turn], tools: dict[str, Tool]) -> list[Turn]:
         """Make the calls that the model asked for; the conversation with their results."""
         self._run.usage.tool_calls += len(thought.calls)
-        actions = Actions(self._log, self._parts.toolbox, self._approvals, tools, thought.calls, thought.step)
+        actions = Actions(self._hands, tools, thought.calls, thought.step)
         await self._log.append(*thought.said(), *actions.opening(), save_run=True)
         results: list[ToolTurn] = []
         if await self._make(actions, results) and not actions.asked_a_person:
@@ -183,7 +209,8 @@ class AgentLoop:
 
     def _request(self, model: Model, turns: list[Turn], schemas: list[ToolSchema]) -> ModelRequest:
         shown = turns if model.offline else fitted(turns, self._parts.history_budget)
-        return ModelRequest(system_prompt(self._parts.demo_url), list(shown), schemas)
+        system = system_prompt(self._parts.demo_url, sub_agent=not self._member.is_root)
+        return ModelRequest(system, list(shown), schemas)
 
 
 async def _made(actions: Actions, results: list[ToolTurn]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshwright.agent.delegate_tool import DELEGATE
 from meshwright.agent.history import read_events
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from meshwright.store.interface import Draft, Store
 
 JOURNAL = (
+    EventKind.EVENT_KIND_RUN_QUEUED,
     EventKind.EVENT_KIND_MESSAGE,
     EventKind.EVENT_KIND_TEXT_DELTA,
     EventKind.EVENT_KIND_APPROVAL_REQUESTED,
@@ -31,6 +33,8 @@ class Journal:
         self.steps = 0
         self.questions: dict[str, Approval] = {}
         """Approvals by their calls, of calls that were not made yet."""
+        self.sub_agents: dict[str, str] = {}
+        """The runs that the run delegated, by its calls."""
         self._open_calls: dict[str, ToolCallStarted] = {}
         self._half_message = ""
         self._half_text = ""
@@ -41,6 +45,8 @@ class Journal:
         journal = cls()
         run = log.run
         async for event in read_events(store, run.session_id, run.first_sequence - 1, JOURNAL):
+            if event.run_queued.parent_run_id == run.run_id:
+                journal.sub_agents[event.run_queued.parent_call_id] = event.run_id
             if event.run_id != run.run_id:
                 continue
             if event.HasField("text_delta"):
@@ -66,6 +72,11 @@ class Journal:
         """Calls that were under way and may be made again: twice is as good as once."""
         return [call for call in self._open_calls.values() if _may_be_repeated(call)]
 
+    @property
+    def delegated(self) -> list[ToolCallStarted]:
+        """Calls of sub-agents, which go on where they were."""
+        return [call for call in self._open_calls.values() if call.tool == DELEGATE.name]
+
     def closings(self, log: RunLog) -> list[Draft]:
         """The events that close what was left open."""
         drafts = []
@@ -78,7 +89,7 @@ class Journal:
                 partial=True,
             )
             drafts.append(log.draft(message=half))
-        lost = [call for call in self._open_calls.values() if not _may_be_repeated(call)]
+        lost = [call for call in self._open_calls.values() if not _may_be_repeated(call) and call.tool != DELEGATE.name]
         drafts.extend(log.draft(tool_call_finished=_unknown(call.call_id, call.tool)) for call in lost)
         return drafts
 

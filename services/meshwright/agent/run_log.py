@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 from meshwright.agent.compose import Composer
 from meshwright.agent.metrics import agent_metrics
 from meshwright.store.refusals import claim_lost
+from meshwright.v1.run_pb2 import Run, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from meshwright.store.interface import Claim, Draft, Store
     from meshwright.store.stored_event import StoredEvent
-    from meshwright.v1.run_pb2 import Run
 
 
 class RunLog:
     """Appends under the run's claim. The order of calls is the order of events. Everything raises RUN_CLAIM_LOST when it is due."""
 
-    def __init__(self, store: Store, claim: Claim, run: Run) -> None:
+    def __init__(self, store: Store, claim: Claim, run: Run, agent_path: Sequence[str] = ()) -> None:
         self.run = run
+        self.claim = claim
         self.principal = claim.principal
         self.held_until = float("inf")
         """When the claim ends unless it is renewed, by the monotonic clock."""
         self.goes_on = False
         """The run goes on in another process, so what is open stays open."""
         self._store = store
-        self._claim = claim
-        self._composer = Composer(claim.session_id, claim.run_id)
+        self._composer = Composer(claim.session_id, claim.run_id, agent_path=agent_path)
 
     @property
     def overdue(self) -> bool:
@@ -53,20 +53,28 @@ class RunLog:
 
         InputsWaitingError where `inputs_seen` is given and more inputs have come.
         """
-        run = self.run if save_run else None
-        return await agent_metrics.timed(self._store.append(self._claim, drafts, run, inputs_seen=inputs_seen))
+        run = self._record() if save_run else None
+        return await agent_metrics.timed(self._store.append(self.claim, drafts, run, inputs_seen=inputs_seen))
+
+    def _record(self) -> Run:
+        """The run's record as it is now: it may change before it is stored. At its end nothing does, but for what the store fills in."""
+        if self.run.state == RunState.RUN_STATE_FINISHED:
+            return self.run
+        record = Run()
+        record.CopyFrom(self.run)
+        return record
 
     def note(self, draft: Draft) -> None:
         """Append without waiting; what becomes of it does not matter to the run."""
-        self._store.append(self._claim, [draft]).add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._store.append(self.claim, [draft]).add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def text(self, message_id: str) -> DeltaWriter:
         """A writer of the text of one message."""
-        return DeltaWriter(self._store, self._claim, lambda text: self._composer.text_delta(message_id, text))
+        return DeltaWriter(self._store, self.claim, lambda text: self._composer.text_delta(message_id, text))
 
     def reasoning(self, message_id: str) -> DeltaWriter:
         """A writer of the reasoning before one message."""
-        return DeltaWriter(self._store, self._claim, lambda text: self._composer.reasoning_delta(message_id, text))
+        return DeltaWriter(self._store, self.claim, lambda text: self._composer.reasoning_delta(message_id, text))
 
 
 class DeltaWriter:

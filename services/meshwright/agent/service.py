@@ -17,6 +17,7 @@ from meshwright.agent.loop import Parts
 from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.models import Models
 from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_health
+from meshwright.agent.retention import Retainer
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
@@ -189,8 +190,10 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             settings.history_budget,
             settings.approval_policy,
             settings.quotas,
+            settings.max_delegation_depth,
         )
-        dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs)
+        retainer = Retainer(store, settings.retention_days, settings.max_events)
+        dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs, on_end=retainer.run_ended)
         servicer = AgentServicer(
             store,
             Verbs(store, models, settings.default_options(_default_model(models).name), settings.quotas),
@@ -204,6 +207,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         background = [
             asyncio.create_task(dispatcher.run(), name="dispatcher"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
+            asyncio.create_task(retainer.sweep(), name="retention"),
             asyncio.create_task(follow_health(TOOL_SERVICE, channel, readiness)),
             asyncio.create_task(follow_health(BROWSER_SERVICE, browser, readiness)),
         ]
@@ -214,6 +218,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
                 task.cancel()
             await asyncio.wait(background)
             await servicer.abandonment.close()
+            await retainer.close()
             await toolbox.close()
             await models.close()
             await channel.close()

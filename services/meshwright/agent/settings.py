@@ -47,6 +47,12 @@ class AgentSettings(ServerSettings, ModelSettings):
     max_steps: int = Field(40, ge=1, le=200, description="Model steps of a run at most.")
     run_timeout: float = Field(1800.0, ge=1, le=86_400, description="Seconds that a run may take at most.")
     max_runs: int = Field(64, ge=1, le=4096, description="Runs at work at once in one process.")
+    max_delegation_depth: int = Field(
+        2,
+        ge=0,
+        le=8,
+        description="How deep runs may delegate: 1 lets a run have sub-agents, 2 lets these have some of their own, 0 turns it off.",
+    )
     hand_over_grace: float = Field(
         3.0,
         ge=0,
@@ -90,6 +96,17 @@ class AgentSettings(ServerSettings, ModelSettings):
         ge=0,
         description="Input and output tokens that the runs of a principal may use in a day by UTC; 0 means no limit. A run that is at work "
         "when they are used up fails before its next step.",
+    )
+    retention_days: float = Field(
+        30.0,
+        ge=0,
+        le=36_500,
+        description="Days that a run's events are kept after its end; 0 means as long as the session. Its record stays.",
+    )
+    max_events: int = Field(
+        100_000,
+        ge=0,
+        description="Events of a session that are kept in any case; runs that ended before the newest so many lose theirs. 0 means all.",
     )
     site_demo: bool = Field(True, description="Whether the demo shop is served under /demo/.")
 

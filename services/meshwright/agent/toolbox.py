@@ -39,6 +39,11 @@ LIST_KEPT_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
 
+def fits(tool: str, patterns: Sequence[str]) -> bool:
+    """Whether a run with these patterns may use the tool; without patterns it may use all."""
+    return not patterns or any(fnmatchcase(tool, pattern) for pattern in patterns)
+
+
 class OfferedTool(NamedTuple):
     """A tool, and what a model is told of it: made once for all runs."""
 
@@ -78,7 +83,7 @@ class Toolbox:
         if time.monotonic() - read_at > LIST_KEPT_SECONDS:
             tools = await self._list()
             self._tools = (time.monotonic(), tools)
-        return [tool for tool in tools if not patterns or any(fnmatchcase(tool.name, p) for p in patterns)]
+        return [tool for tool in tools if fits(tool.name, patterns)]
 
     async def _list(self) -> Sequence[OfferedTool]:
         tools: list[OfferedTool] = []

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from google.protobuf.duration_pb2 import Duration
 
 from meshwright.agent.compose import current_time
+from meshwright.agent.history import read_events
 from meshwright.agent.metrics import agent_metrics
+from meshwright.agent.snapshot import session_snapshot
 from meshwright.serving.errors import MeshError
+from meshwright.store.refusals import TrimmedError
 from meshwright.v1 import error_reason_pb2 as reasons
-from meshwright.v1.agent_service_pb2 import Attached, CaughtUp, ConverseResponse, Receipt
-from meshwright.v1.event_pb2 import EventFilter, EventKind
+from meshwright.v1.agent_service_pb2 import Attached, CaughtUp, ConverseResponse, Gap, Receipt
+from meshwright.v1.event_pb2 import Event, EventFilter, EventKind
 from meshwright.v1.stream_pb2 import GoingAway, Heartbeat
 
 if TYPE_CHECKING:
@@ -30,20 +33,36 @@ MAX_FRAME_BYTES = 1 << 20
 
 
 class Selection:
-    """Which events a watcher wants."""
+    """Which events a watcher wants. It has to be shown every event, in order: runs bring their sub-agents along."""
 
     def __init__(self, wanted: EventFilter) -> None:
         self._kinds = frozenset(wanted.kinds)
         self._excluded = frozenset(wanted.excluded_kinds)
-        self._runs = frozenset(wanted.run_ids)
+        self._runs = set(wanted.run_ids)
+
+    async def catch_up(self, store: Store, session: Session, cursor: int) -> None:
+        """Learn which runs the chosen ones delegated before the cursor."""
+        if not self._runs or not cursor:
+            return
+        before = max(0, session.first_sequence - 1)
+        async for event in read_events(store, session.session_id, before, (EventKind.EVENT_KIND_RUN_QUEUED,)):
+            if event.sequence > cursor:
+                return
+            self._adopt(event)
 
     def __call__(self, event: StoredEvent) -> bool:
         """Whether to send the event."""
+        if self._runs and event.kind == EventKind.EVENT_KIND_RUN_QUEUED:
+            self._adopt(Event.FromString(event.payload))
         return (
             (not self._kinds or event.kind in self._kinds)
             and event.kind not in self._excluded
             and (not self._runs or event.run_id in self._runs)
         )
+
+    def _adopt(self, event: Event) -> None:
+        if event.run_queued.parent_run_id in self._runs:
+            self._runs.add(event.run_id)
 
 
 class Watcher:
@@ -104,6 +123,7 @@ class Watcher:
         """Everything to send, until the watcher is finished. Raises what `finish` or the store's tail says."""
         try:
             yield _control(attached=Attached(session=self._session, created=created))
+            await self._selected.catch_up(self._store, self._session, self.cursor)
             async for frame in self._replay():
                 yield frame
             yield _control(caught_up=CaughtUp(cursor=self.cursor))
@@ -118,7 +138,11 @@ class Watcher:
 
     async def _replay(self) -> AsyncGenerator[bytes, None]:
         while not self._finished:
-            events = await self._store.read(self.session_id, self.cursor, MAX_EVENTS_IN_FRAME)
+            try:
+                events = await self._store.read(self.session_id, self.cursor, MAX_EVENTS_IN_FRAME)
+            except TrimmedError as trimmed:
+                yield await self._across(trimmed.first_available_sequence)
+                continue
             for frame in self._frames_of(events):
                 yield frame
             if len(events) < MAX_EVENTS_IN_FRAME:
@@ -147,6 +171,19 @@ class Watcher:
                 return
             if not sent and asyncio.get_running_loop().time() - self._sent_at >= HEARTBEAT_SECONDS:
                 yield _control(heartbeat=Heartbeat(time=current_time(), cursor=self.cursor))
+
+    async def _across(self, first_available: int) -> bytes:
+        """What stands for events that are gone. The cursor lies behind them then."""
+        principal = self._session.principal
+        gap = Gap(
+            after_sequence=self.cursor,
+            first_available_sequence=first_available,
+            snapshot=await session_snapshot(self._store, principal, self.session_id),
+        )
+        self.cursor = first_available - 1
+        if self._until_run_id:
+            self.watch_until(await self._store.get_run(principal, self.session_id, self._until_run_id))
+        return _control(gap=gap)
 
     def _frames_of(self, events: Sequence[StoredEvent]) -> Iterator[bytes]:
         """The wanted ones of the events that were not sent yet, as few frames as may be."""
@@ -208,9 +245,15 @@ def _control(
     attached: Attached | None = None,
     receipt: Receipt | None = None,
     caught_up: CaughtUp | None = None,
+    gap: Gap | None = None,
     heartbeat: Heartbeat | None = None,
     going_away: GoingAway | None = None,
 ) -> bytes:
     return ConverseResponse(
-        attached=attached, receipt=receipt, caught_up=caught_up, heartbeat=heartbeat, going_away=going_away
+        attached=attached,
+        receipt=receipt,
+        caught_up=caught_up,
+        gap=gap,
+        heartbeat=heartbeat,
+        going_away=going_away,
     ).SerializeToString()

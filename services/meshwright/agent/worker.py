@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from meshwright.agent.acting import Hands
 from meshwright.agent.approving import Approvals
+from meshwright.agent.delegating import Delegations
 from meshwright.agent.ending import Ending, defect, finish, out_of_time
+from meshwright.agent.family import Member
 from meshwright.agent.inputs import Inputs
 from meshwright.agent.loop import AgentLoop
 from meshwright.agent.observing import run_span
@@ -20,25 +23,40 @@ from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.run_pb2 import RunOutcome
 
 if TYPE_CHECKING:
+    from meshwright.agent.delegating import Crew
     from meshwright.agent.loop import Parts
     from meshwright.store.interface import ClaimedRun
+    from meshwright.v1.run_pb2 import Run
 
 ENDING_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Works on one claimed run. `work` returns when the run has ended, or when it is another's."""
+    """Works on one claimed run, of a sub-agent where its member of the family has a parent.
 
-    def __init__(self, claimed: ClaimedRun, parts: Parts) -> None:
+    `work` returns when the run has ended, or when it is another's. `crew` looks after the workers of its sub-agents.
+    """
+
+    def __init__(self, claimed: ClaimedRun, parts: Parts, crew: Crew, member: Member | None = None) -> None:
         self.claim = claimed.claim
+        self._member = member or Member(claimed.run)
         self._run = claimed.run
         self._cancelled = claimed.cancelled
         self._toolbox = parts.toolbox
-        self._log = RunLog(parts.store, claimed.claim, claimed.run)
+        self._log = RunLog(parts.store, claimed.claim, claimed.run, self._member.path)
         self._inputs = Inputs(parts.store, self._log)
         self._approvals = Approvals(parts.store, self._log, parts.approval_policy)
-        self._loop = AgentLoop(parts, self._log, self._inputs, self._approvals)
+        delegations = Delegations(
+            parts.store,
+            self._log,
+            self._member,
+            parts.max_delegation_depth,
+            crew,
+            lambda child, of_child: Worker(child, parts, crew, of_child),
+        )
+        hands = Hands(self._log, parts.toolbox, self._approvals, delegations)
+        self._loop = AgentLoop(parts, hands, self._inputs, self._member)
         self._looping: asyncio.Task[Ending | None] | None = None
 
     def interrupt(self) -> None:
@@ -73,12 +91,13 @@ class Worker:
         if self._looping is not None:
             self._looping.cancel()
 
-    async def work(self) -> None:
-        """Do the run. Cancelling this leaves the run as it is, for the next worker."""
+    async def work(self) -> Run | None:
+        """Do the run; it as it ended, or None when it is another's. Cancelling this leaves the run as it is, for the next worker."""
         run = self._run
         enter_call(Call("run", run.run_id, run.traceparent, principal=self.claim.principal, run_id=run.run_id))
         with run_span(run):
             await self._work()
+        return run if run.finish_sequence else None
 
     async def _work(self) -> None:
         looping = self._looping = asyncio.create_task(self._loop.run())
@@ -96,7 +115,8 @@ class Worker:
         finally:
             looping.cancel()
             await asyncio.wait([looping], timeout=ENDING_SECONDS)
-            self._toolbox.rest(self._run.session_id)
+            if self._member.is_root:
+                self._toolbox.rest(self._run.session_id)
 
     async def _ending(self, looping: asyncio.Task[Ending | None]) -> Ending | None:
         """Wait for the loop's end, or for the run's deadline; None when nothing is left to write, or the run is another's."""
@@ -104,12 +124,19 @@ class Worker:
         if not done:
             looping.cancel()
             await asyncio.wait([looping], timeout=ENDING_SECONDS)
-            return Ending(RunOutcome.RUN_OUTCOME_EXPIRED, out_of_time(self._run))
-        if looping.cancelled():
-            return Ending(RunOutcome.RUN_OUTCOME_CANCELLED)
-        error = looping.exception()
-        if error is None:
+            ending: Ending | None = Ending(RunOutcome.RUN_OUTCOME_EXPIRED, out_of_time(self._run))
+        elif looping.cancelled():
+            ending = Ending(RunOutcome.RUN_OUTCOME_CANCELLED)
+        elif (error := looping.exception()) is not None:
+            ending = self._failure(error)
+        else:
             return looping.result()
+        if ending is not None and (self._run.attempt > 1 or ending.outcome == RunOutcome.RUN_OUTCOME_FAILED):
+            # The loop may not have come so far as to close what was open before it.
+            await self._loop.close_what_is_open()
+        return ending
+
+    def _failure(self, error: BaseException) -> Ending | None:
         if isinstance(error, MeshError):
             if _is_the_stores(error):
                 log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)

@@ -37,19 +37,30 @@ class Run:
         return RunInfo.read((await self._connection.call(lambda stub: stub.GetRun, request, pb.GetRunResponse)).run)
 
     def events(self, after: int = 0) -> WatchStream:
-        """The run's events after a cursor: those that are there, then live, to `RunFinished`. Raises NotFound when iterated."""
+        """The run's events after a cursor: those that are there, then live, to `RunFinished`. Raises NotFound when iterated.
+
+        What sub-agents of the run do comes as `SubAgentEvent`.
+        """
         return WatchStream(
             self._connection,
             self.session_id,
             after=after,
             wanted=event_filter(run_ids=[self.run_id]),
             until_run_id=self.run_id,
+            of_run_id=self.run_id,
         )
 
     async def result(self) -> RunFinished:
         """Wait for the run's end. Raises RunFailed, RunCancelled, RunExpired; MeshError when it cannot be followed."""
         wanted = event_filter(kinds=[RunFinished], run_ids=[self.run_id])
-        watching = WatchStream(self._connection, self.session_id, after=0, wanted=wanted, until_run_id=self.run_id)
+        watching = WatchStream(
+            self._connection,
+            self.session_id,
+            after=0,
+            wanted=wanted,
+            until_run_id=self.run_id,
+            of_run_id=self.run_id,
+        )
         async with watching:
             async for event in watching:
                 if isinstance(event, RunFinished):

@@ -11,6 +11,7 @@ import grpc
 
 from meshwright.client import decoding
 from meshwright.client.events import Gap, RunFinished
+from meshwright.client.family import Family
 from meshwright.client.feed import Feed
 from meshwright.client.request_id import new_request_id
 from meshwright.client.run import Run
@@ -85,6 +86,7 @@ class Conversation:
 class RunStream(EventStream):
     """A task and its events, from `RunQueued` to `RunFinished`. The task is given when the first event is asked for.
 
+    What sub-agents of the run do comes as `SubAgentEvent`.
     A run does not depend on the stream: leaving early leaves it at work. `cancel` ends it.
     """
 
@@ -92,6 +94,7 @@ class RunStream(EventStream):
         super().__init__()
         self._talk = conversation
         self._run_id = ""
+        self._family: Family | None = None
         self._early: deque[Event] = deque()
         self._over = False
 
@@ -177,6 +180,7 @@ class RunStream(EventStream):
             raise error_from_status(receipt.error)
         self._talk.accepted = True
         self._run_id = receipt.run.run_id
+        self._family = Family(self._run_id)
         first = receipt.run.first_sequence
         if 0 < first <= self._feed.cursor and not any(event.run_id == self._run_id for event in self._early):
             # The task was given before, under the same request id.
@@ -185,12 +189,13 @@ class RunStream(EventStream):
 
     async def _give_out(self) -> None:
         """Give out what is of this run, once it is known which one that is."""
+        assert self._family is not None
         while self._early:
             event = self._early[0]
             end = await self._end_within(event) if isinstance(event, Gap) else None
             self._early.popleft()
-            if isinstance(event, Gap) or event.run_id == self._run_id:
-                self._ready.append(event)
+            if (placed := self._family.place(event)) is not None:
+                self._ready.append(placed)
             if end is not None:
                 self._ready.append(end)
             self._over = bool(self._ready) and isinstance(self._ready[-1], RunFinished)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshwright.client.family import in_stream_of
 from meshwright.client.feed import Feed
 from meshwright.client.streams import EventStream
 from meshwright.v1.agent_service_pb2 import WatchSessionRequest
@@ -29,8 +30,11 @@ class WatchStream(EventStream):
         wanted: EventFilter,
         until_run_id: str = "",
         follow: bool = True,
+        of_run_id: str = "",
     ) -> None:
+        """With `of_run_id` the events of other runs, which the filter must let through for sub-agents only, come wrapped."""
         super().__init__()
+        self._of_run_id = of_run_id
         self._cursor = after
         self._follow = follow
 
@@ -49,7 +53,10 @@ class WatchStream(EventStream):
             self._ended = True
             self._feed.close()
         else:
-            self._ready.extend(self._decode(frame))
+            self._ready.extend(self._placed(self._decode(frame)))
+
+    def _placed(self, events: list[Event]) -> list[Event]:
+        return [in_stream_of(self._of_run_id, event) for event in events] if self._of_run_id else events
 
 
 def event_filter(

@@ -9,6 +9,7 @@ match event:
 from meshwright.client.events.base import (
     Event,
     Gap,
+    SubAgentEvent,
     UnknownEvent,
 )
 from meshwright.client.events.messages import (
@@ -50,6 +51,7 @@ __all__ = [
     "RunQueued",
     "RunStarted",
     "SteeringReceipt",
+    "SubAgentEvent",
     "TextDelta",
     "ToolCallFinished",
     "ToolCallProgress",

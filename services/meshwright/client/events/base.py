@@ -48,6 +48,17 @@ class UnknownEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubAgentEvent(Event):
+    """What a sub-agent did, in the stream of the run that it works for.
+
+    It is wrapped so that nobody takes its words for the run's own, nor its end for the run's: `case SubAgentEvent(event=TextDelta())`.
+    """
+
+    event: Event
+    """The event itself, with the same `run_id`, `sequence` and `agent_path`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap(Event):
     """Older events were trimmed and cannot be had any more: those from `after_sequence + 1` to `sequence`.
 
