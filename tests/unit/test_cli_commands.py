@@ -105,6 +105,14 @@ def test_what_an_installation_lacks_is_told_with_how_to_get_it(monkeypatch: pyte
     assert 'pip install "meshwright[server]"' in str(refusal.value)
 
 
+def test_what_one_service_alone_needs_keeps_no_other_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "NEEDED", ("grpc", "not_installed_here"))
+    monkeypatch.setattr(checks, "NEEDED_BY_ONE", {"not_installed_here": "browser"})
+    check_packages("agent")
+    with pytest.raises(CannotStartError, match="not_installed_here"):
+        check_packages("browser")
+
+
 def test_a_port_in_use_is_told_before_anything_starts() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

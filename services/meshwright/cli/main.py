@@ -74,7 +74,7 @@ def serve(
 
     if service not in SERVICES:
         raise typer.BadParameter(f"{service!r} is none of {', '.join(SERVICES)}", param_hint="service")
-    _need_server()
+    _need_server(service)
     flags = {"listen": listen, "host": host, "port": port, "data_dir": data_dir, "log_level": log_level}
     raise typer.Exit(run_service(service, flags))
 
@@ -173,12 +173,12 @@ def version() -> None:
     typer.echo(f"meshwright {installed('meshwright')}")
 
 
-def _need_server() -> None:
-    """End with a message where only the SDK is installed."""
+def _need_server(service: str | None = None) -> None:
+    """End with a message where only the SDK is installed, or a service misses what it needs."""
     from meshwright.cli.up.checks import CannotStartError, check_packages
 
     try:
-        check_packages()
+        check_packages(service)
     except CannotStartError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(ExitCode.USAGE) from error

@@ -26,13 +26,17 @@ NEEDED = (
 )
 
 
+# Of these, what one service alone imports; an image without that service does not have it.
+NEEDED_BY_ONE = {"envoy": "gateway", "playwright": "browser"}
+
+
 class CannotStartError(Exception):
     """The mesh cannot start. The message says why and what to do."""
 
 
-def check_packages() -> None:
-    """Raise CannotStartError where only the SDK is installed."""
-    missing = missing_packages()
+def check_packages(service: str | None = None) -> None:
+    """Raise CannotStartError where only the SDK is installed, or what else the service, or all of them, cannot do without is missing."""
+    missing = missing_packages(service)
     if missing:
         raise CannotStartError(
             'This installation has the SDK only. To run a mesh: pip install "meshwright[server]"\n'
@@ -40,9 +44,10 @@ def check_packages() -> None:
         )
 
 
-def missing_packages() -> list[str]:
-    """What the services need and is not installed."""
-    return [name for name in NEEDED if find_spec(name) is None]
+def missing_packages(service: str | None = None) -> list[str]:
+    """What the service, or all of them, need and is not installed."""
+    needed = (name for name in NEEDED if service is None or NEEDED_BY_ONE.get(name, service) == service)
+    return [name for name in needed if find_spec(name) is None]
 
 
 def check_port(host: str, port: int) -> int:
