@@ -9,6 +9,7 @@ from meshwright.v1 import error_reason_pb2 as reasons
 
 MAX_URL_IN_ERROR = 2048
 MAX_CAUSE = 512
+LEASES_RETRY_SECONDS = 5.0
 _NET_ERROR = re.compile(r"net::(ERR_[A-Z0-9_]+)")
 
 
@@ -46,6 +47,16 @@ def no_browser(capacity: int, queued: int, retry_after: float) -> MeshError:
         "No browser is available now.",
         metadata={"capacity": capacity, "queued": queued},
         retry_after=retry_after,
+    )
+
+
+def too_many_leases(principal: str, limit: int) -> MeshError:
+    """The principal has as many browsers as it may."""
+    return MeshError(
+        reasons.ERROR_REASON_QUOTA_EXCEEDED,
+        f"There are {limit} browsers leased or waited for already, which is the limit; release one.",
+        quota=Quota("leases", limit, f"principal:{principal}"),
+        retry_after=LEASES_RETRY_SECONDS,
     )
 
 

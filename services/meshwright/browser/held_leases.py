@@ -15,6 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from meshwright.browser import failures
 from meshwright.browser.lease import Lease
 from meshwright.browser.terms import Terms
+from meshwright.serving.calls import current_principal
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
@@ -77,21 +78,23 @@ class HeldLeases:
         self._pool = pool
         self._settings = settings
         self._leases: dict[str, HeldLease] = {}
-        self._requests: OrderedDict[str, _Remembered] = OrderedDict()
+        self._requests: OrderedDict[tuple[str, str], _Remembered] = OrderedDict()
+        """By principal and request id."""
 
     async def acquire(self, request: AcquireLeaseRequest) -> HeldLease:
-        """A new lease, or the one that the same request got before. Raises NO_BROWSER_AVAILABLE, REQUEST_ID_REUSED."""
+        """A new lease, or the one that the same request got before. Raises NO_BROWSER_AVAILABLE, QUOTA_EXCEEDED, REQUEST_ID_REUSED."""
         terms = Terms.of(request.spec, self._settings, path="spec")
         ttl = seconds(request.ttl) or TTL_SECONDS
         if not request.request_id:
             return await self._acquire(terms, ttl)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
-        remembered = self._requests.get(request.request_id)
+        key = (terms.principal, request.request_id)
+        remembered = self._requests.get(key)
         if remembered is None:
             # Not the caller's: it may lose its connection and come back with the same id.
             acquiring = asyncio.create_task(self._acquire(terms, ttl), context=Context())
-            remembered = self._requests[request.request_id] = _Remembered(digest, acquiring)
-            acquiring.add_done_callback(lambda task: self._forget_failed(request.request_id, task))
+            remembered = self._requests[key] = _Remembered(digest, acquiring)
+            acquiring.add_done_callback(lambda task: self._forget_failed(key, task))
             if len(self._requests) > REMEMBERED_REQUESTS:
                 self._requests.popitem(last=False)
         if remembered.digest != digest:
@@ -99,15 +102,16 @@ class HeldLeases:
         return await asyncio.shield(remembered.acquiring)
 
     def find(self, lease_id: str) -> HeldLease:
-        """The lease with the id. Raises LEASE_NOT_FOUND."""
+        """The current principal's lease with the id. Raises LEASE_NOT_FOUND."""
         held = self._leases.get(lease_id)
-        if held is None:
+        if held is None or held.lease.terms.principal != current_principal():
             raise failures.lease_not_found(lease_id)
         return held
 
     def release(self, lease_id: str) -> None:
-        """End the lease if it is there."""
-        if held := self._leases.get(lease_id):
+        """End the current principal's lease, if it is there."""
+        held = self._leases.get(lease_id)
+        if held is not None and held.lease.terms.principal == current_principal():
             held.lease.end()
 
     async def run(self, lease_id: str, command: browser_pb2.BrowserCommand) -> browser_pb2.BrowserResult:
@@ -137,9 +141,9 @@ class HeldLeases:
         held.forget()
         self._leases.pop(held.lease.lease_id, None)
 
-    def _forget_failed(self, request_id: str, task: asyncio.Task[HeldLease]) -> None:
+    def _forget_failed(self, key: tuple[str, str], task: asyncio.Task[HeldLease]) -> None:
         if task.cancelled() or task.exception() is not None:
-            self._requests.pop(request_id, None)
+            self._requests.pop(key, None)
 
 
 def seconds(duration: Duration) -> float:

@@ -62,8 +62,15 @@ class Lease:
 
     @classmethod
     async def begin(cls, pool: Pool, settings: BrowserSettings, terms: Terms) -> Lease:
-        """A new lease, as soon as there is an isolate for it. Raises NO_BROWSER_AVAILABLE or BROWSER_CRASHED."""
-        lease = cls(pool, settings, terms, await pool.acquire(terms.wait))
+        """A new lease, as soon as there is an isolate for it. Raises QUOTA_EXCEEDED, NO_BROWSER_AVAILABLE or BROWSER_CRASHED."""
+        pool.shares.take(terms.principal)
+        try:
+            grant = await pool.acquire(terms.wait)
+        except BaseException:
+            pool.shares.give_back(terms.principal)
+            raise
+        lease = cls(pool, settings, terms, grant)
+        lease.on_end(lambda: pool.shares.give_back(terms.principal))
         try:
             await lease._make_fit()
             if lease.isolate.process.is_gone:

@@ -16,6 +16,7 @@ from meshwright.browser import failures
 from meshwright.browser.isolate import Isolate
 from meshwright.browser.lull import Lull
 from meshwright.browser.metrics import browser_metrics
+from meshwright.browser.shares import Shares
 from meshwright.browser.wait_queue import WaitQueue
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Pool:
         self._typical_lease = 1.0
         self._started = time.monotonic()
         self._viewport: ViewportSize = {"width": settings.browser_width, "height": settings.browser_height}
+        self.shares = Shares(settings.quota_leases)
+        """Where leases count for their principals."""
         self.lull = Lull()
         """Where leases report the commands that run."""
         self.granted = 0

@@ -28,6 +28,11 @@ class BrowserSettings(ServerSettings):
         description="Contexts with a blank tab that stand ready to be leased. About 20 MiB of memory each.",
     )
     browser_capacity: int = Field(default=8, ge=1, le=256, description="Leases at once at most.")
+    quota_leases: int = Field(
+        default=0,
+        ge=0,
+        description="Browsers that a principal may lease or wait for at once; 0 means no limit but the capacity.",
+    )
     browser_queue: int = Field(
         default=32, ge=0, le=4096, description="Callers that may wait for a browser; the next one is refused at once."
     )

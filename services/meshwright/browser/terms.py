@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshwright.serving.calls import current_principal
 from meshwright.serving.errors import MeshError
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ class Terms:
     idle_timeout: float
     max_duration: float
     max_tabs: int
+    principal: str
+    """Whose it is."""
     session_id: str = ""
     profile: str = DEFAULT
 
     @classmethod
     def of(cls, spec: LeaseSpec, settings: BrowserSettings, *, path: str) -> Terms:
-        """The terms of a spec that keeps the contract's bounds; `path` is where it stands in the request.
+        """The current principal's terms, of a spec that keeps the contract's bounds; `path` is where it stands in the request.
 
         Raises INVALID_FIELDS for a profile or policy that nobody has configured and for a storage state that is none.
         """
@@ -66,6 +69,7 @@ class Terms:
             idle_timeout=_seconds(limits.idle_timeout) or IDLE_SECONDS,
             max_duration=_seconds(limits.max_duration) or MAX_SECONDS,
             max_tabs=limits.max_tabs or MAX_TABS,
+            principal=current_principal(),
             session_id=spec.session_id,
         )
 
