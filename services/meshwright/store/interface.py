@@ -252,6 +252,10 @@ class Store(Protocol):
         """
         ...
 
+    async def claimable_runs(self) -> int:
+        """How many runs `claim_run` would give now, about: one for each session at most."""
+        ...
+
     async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
         """Store a run that the claimed one delegates and append the drafts: it is ACTIVE at once, under a claim of its own.
 
@@ -290,7 +294,10 @@ class Store(Protocol):
         ...
 
     async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
-        """Append events that belong to no run, whoever works on the session. SESSION_NOT_FOUND."""
+        """Append events that belong to no run, whoever works on the session. SESSION_NOT_FOUND.
+
+        What a usage_recorded among the drafts says is added to what the session has used.
+        """
         ...
 
     async def read(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshwright.v1.event_pb2 import Event, EventKind
+from meshwright.v1.run_pb2 import Usage
+
 if TYPE_CHECKING:
-    from meshwright.v1.run_pb2 import Usage
+    from collections.abc import Sequence
+
+    from meshwright.store.interface import Draft
 
 
 def add_usage(total: Usage, more: Usage) -> None:
@@ -22,6 +27,15 @@ def add_usage(total: Usage, more: Usage) -> None:
     if more.HasField("cost_micros") and total.currency_code in ("", more.currency_code):
         total.cost_micros += more.cost_micros
         total.currency_code = more.currency_code
+
+
+def usage_in(drafts: Sequence[Draft]) -> Usage:
+    """The sum of what the usage_recorded events among the drafts say."""
+    total = Usage()
+    for draft in drafts:
+        if draft.kind == EventKind.EVENT_KIND_USAGE_RECORDED:
+            add_usage(total, Event.FromString(draft.payload).usage_recorded.usage)
+    return total
 
 
 def tokens_of(usage: Usage) -> int:

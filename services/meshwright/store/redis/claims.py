@@ -46,6 +46,11 @@ async def schedule(client: Client, session_id: str) -> None:
     await answered(client.zadd(keys.SCHEDULE, {session_id: now()}))
 
 
+async def claimable(client: Client) -> int:
+    """How many sessions are to be looked at."""
+    return int(await answered(client.zcount(keys.SCHEDULE, "-inf", now())))
+
+
 async def claim(client: Client, carry_out: CarryOut, owner: str, lease_micros: int) -> ClaimedRun | None:
     """Claim the oldest run that is free."""
     while rows := await answered(

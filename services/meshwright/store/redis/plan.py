@@ -93,11 +93,12 @@ def finish(plan: Plan, run: Run, index: int) -> tuple[bytes, bytes, int]:
         plan.removed.append((child_member(run.parent_run_id, run.run_id), keys.CHILDREN))
     else:
         plan.removed.append((run.run_id, keys.OPEN))
-        _count_usage(plan, run.usage)
+        count_usage(plan, run.usage)
     return record, FINISH_SEQUENCE, index
 
 
-def _count_usage(plan: Plan, usage: Usage) -> None:
+def count_usage(plan: Plan, usage: Usage) -> None:
+    """Add to what the session has used."""
     plan.counts |= {f"usage/{name}": getattr(usage, name) for name in COUNTED if getattr(usage, name)}
     if usage.HasField("browser_duration"):
         plan.counts["usage/browser_micros"] = usage.browser_duration.ToMicroseconds()

@@ -39,7 +39,7 @@ from meshwright.store.redis.connection import (
     unavailable,
 )
 from meshwright.store.redis.follower import Follower
-from meshwright.store.redis.plan import Plan, now
+from meshwright.store.redis.plan import Plan, count_usage, now
 from meshwright.store.redis.quotas import Tokens, give_back_runs, reserve_run, reserve_session
 from meshwright.store.redis.requests import once as once_only
 from meshwright.store.redis.writer import Change, Outcome, Writer
@@ -51,6 +51,7 @@ from meshwright.store.refusals import (
     session_not_found,
 )
 from meshwright.store.stored_event import StoredEvent, place
+from meshwright.store.usage import usage_in
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
 from meshwright.v1.run_pb2 import Run, RunState
@@ -288,6 +289,10 @@ class RedisStore:
         """See Store."""
         return await claims.claim(self._client, self._code_of, owner, int(lease_seconds * 1_000_000))
 
+    async def claimable_runs(self) -> int:
+        """See Store."""
+        return await claims.claimable(self._client)
+
     async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
         """See Store."""
         claimed, plan = await children.enqueueing(self._client, claim, run)
@@ -346,7 +351,9 @@ class RedisStore:
 
     async def append_to_session(self, session_id: str, drafts: Sequence[Draft]) -> None:
         """See Store."""
-        await self._change(session_id, Plan(absent="session"), drafts)
+        plan = Plan(absent="session")
+        count_usage(plan, usage_in(drafts))
+        await self._change(session_id, plan, drafts)
         principal = await answered(self._client.hget(keys.state(session_id), "principal"))
         if principal is not None:
             await self._touch(principal.decode(), session_id)

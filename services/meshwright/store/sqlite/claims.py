@@ -16,22 +16,34 @@ QUEUED, ACTIVE, FINISHED = RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ACTIVE,
 HELD = "run_id = ? AND token = ? AND state = ?"
 
 
+CLAIMABLE = """
+    runs.parent = '' AND (
+        (runs.state = :active AND runs.lease_until < :time)
+        OR (runs.state = :queued AND NOT EXISTS (
+            SELECT 1 FROM runs AS earlier
+            WHERE earlier.log = runs.log AND earlier.state <> :finished AND earlier.parent = ''
+              AND earlier.ordinal < runs.ordinal)))
+"""
+STATES = {"active": ACTIVE, "queued": QUEUED, "finished": FINISHED}
+
+
+def claimable(connection: sqlite3.Connection) -> int:
+    """How many runs are free."""
+    query = f"SELECT COUNT(*) FROM runs WHERE {CLAIMABLE}"  # noqa: S608 - a constant
+    return int(connection.execute(query, STATES | {"time": now()}).fetchone()[0])
+
+
 def claim(connection: sqlite3.Connection, owner: str, lease_micros: int) -> ClaimedRun | None:
     """Claim the oldest run that is free: queued behind none, or left by a holder whose lease is over."""
     time = now()
     row = connection.execute(
-        """
+        f"""
         SELECT runs.run_id, runs.record, runs.token, runs.cancelled, sessions.session_id, sessions.principal
         FROM runs JOIN sessions USING (log)
-        WHERE runs.parent = '' AND (
-            (runs.state = :active AND runs.lease_until < :time)
-            OR (runs.state = :queued AND NOT EXISTS (
-                SELECT 1 FROM runs AS earlier
-                WHERE earlier.log = runs.log AND earlier.state <> :finished AND earlier.parent = ''
-                  AND earlier.ordinal < runs.ordinal)))
+        WHERE {CLAIMABLE}
         ORDER BY runs.ordinal LIMIT 1
-        """,
-        {"active": ACTIVE, "queued": QUEUED, "finished": FINISHED, "time": time},
+        """,  # noqa: S608 - a constant
+        STATES | {"time": time},
     ).fetchone()
     if row is None:
         return None

@@ -9,7 +9,8 @@ from meshwright.store.interface import Claim, Draft
 from meshwright.store.refusals import TrimmedError, claim_lost, session_not_found
 from meshwright.store.sqlite.rows import now
 from meshwright.store.stored_event import StoredEvent, place
-from meshwright.v1.run_pb2 import RunState
+from meshwright.store.usage import add_usage, usage_in
+from meshwright.v1.run_pb2 import RunState, Usage
 
 ACTIVE = RunState.RUN_STATE_ACTIVE
 
@@ -52,7 +53,18 @@ def append_to_session(connection: sqlite3.Connection, session_id: str, drafts: S
     row = connection.execute("SELECT log FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
     if row is None:
         raise session_not_found(session_id)
+    used = usage_in(drafts)
+    if used.ByteSize():
+        count_usage(connection, session_id, used)
     return append(connection, row[0], drafts)
+
+
+def count_usage(connection: sqlite3.Connection, session_id: str, used: Usage) -> None:
+    """Add to what the session has used."""
+    (record,) = connection.execute("SELECT usage FROM sessions WHERE session_id = ?", (session_id,)).fetchone()
+    total = Usage.FromString(record)
+    add_usage(total, used)
+    connection.execute("UPDATE sessions SET usage = ? WHERE session_id = ?", (total.SerializeToString(), session_id))
 
 
 def read(

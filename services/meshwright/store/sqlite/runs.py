@@ -13,9 +13,8 @@ from meshwright.store.sqlite.quotas import check_runs, count_tokens
 from meshwright.store.sqlite.requests import once
 from meshwright.store.sqlite.rows import find_log, record_of
 from meshwright.store.stored_event import StoredEvent
-from meshwright.store.usage import add_usage
 from meshwright.v1.event_pb2 import EventKind
-from meshwright.v1.run_pb2 import Run, RunState, Usage
+from meshwright.v1.run_pb2 import Run, RunState
 
 QUEUED, ACTIVE, FINISHED = RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ACTIVE, RunState.RUN_STATE_FINISHED
 
@@ -185,9 +184,4 @@ def _finish(connection: sqlite3.Connection, run: Run, sequence: int) -> None:
     )
     if run.parent_run_id:
         return
-    log, total = connection.execute(
-        "SELECT log, usage FROM sessions WHERE session_id = ?", (run.session_id,)
-    ).fetchone()
-    usage = Usage.FromString(total)
-    add_usage(usage, run.usage)
-    connection.execute("UPDATE sessions SET usage = ? WHERE log = ?", (usage.SerializeToString(), log))
+    events.count_usage(connection, run.session_id, run.usage)

@@ -222,6 +222,10 @@ class SqliteStore:
         """See Store."""
         return await self._writer.submit(lambda c: claims.claim(c, owner, int(lease_seconds * 1_000_000)))
 
+    async def claimable_runs(self) -> int:
+        """See Store."""
+        return await self._read(partial(claims.claimable, self._reading))
+
     async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
         """See Store."""
         claimed, _ = await self._writer.submit(
