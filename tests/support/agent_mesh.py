@@ -15,6 +15,7 @@ import grpc
 from meshwright.agent.service import agent_service
 from meshwright.agent.settings import AgentSettings
 from meshwright.serving.address import Address
+from meshwright.serving.authentication.settings import ServiceAuthentication
 from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
 from meshwright.serving.server import Server
@@ -86,7 +87,8 @@ async def agent_mesh(
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(ModelServer(script))
         browser_address = settings.get("browser_address")
-        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder, browser_address=browser_address)
+        shared = {name: settings[name] for name in ServiceAuthentication.model_fields if name in settings}
+        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder, browser_address=browser_address, **shared)
         served = await stack.enter_async_context(Server(tools_service(tool_settings, tools), tool_settings))
         agent_settings = AgentSettings.load(
             listen=LOOPBACK,
