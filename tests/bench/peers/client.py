@@ -37,6 +37,8 @@ class Seen:
         """From the model's writing a token to the client's having it."""
         self.spans: list[float] = []
         """From a client's first token to its last."""
+        self.failures: list[str] = []
+        """With what servers ended sessions before they were done."""
 
 
 async def one(way: Door, session: str, task: str, seen: Seen) -> None:
@@ -71,7 +73,8 @@ async def load(kind: str, address: str, sessions: int, tokens: int, every_ms: fl
         opened = [await way.open_session() for _ in range(sessions)]
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        await asyncio.gather(*(one(way, session, task, seen) for session in opened))
+        asking = (one(way, session, task, seen) for session in opened)
+        seen.failures += [repr(end)[:200] for end in await asyncio.gather(*asking, return_exceptions=True) if end]
     return seen
 
 

@@ -41,11 +41,17 @@ def _figures(found: Found, base: Found) -> tuple[str, ...]:
         f"{_number(found.first_token(99))} ms",
         f"{_number(found.delay(50))} ms",
         f"{_number(found.delay(99))} ms",
-        f"{found.over_pace:.2f}x" + (f" ({found.failure})" if found.failure else ""),
+        f"{found.over_pace:.2f}x{_shortcomings(found)}",
         f"{_number(found.cpu)} ms" if serves else "",
         f"{_number(found.cpu / base.cpu)}x" if serves and base.cpu_ms else "",
         f"{found.rss:.0f} MiB" if serves else "",
     )
+
+
+def _shortcomings(found: Found) -> str:
+    lost = f"{100 * found.lost / (found.lost + found.tokens):.0f}% of tokens lost" if found.lost else ""
+    told = "; ".join(filter(None, (lost, found.failure)))
+    return f" ({told})" if told else ""
 
 
 def _failed(found: Found) -> tuple[str, ...]:
