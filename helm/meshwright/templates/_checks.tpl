@@ -86,7 +86,7 @@
 {{- fail "auth: keys, issuer, audience or meshKeySecret are set and auth.enabled is false. Set auth.enabled=true, or leave them empty." }}
 {{- end }}
 {{- end }}
-{{- if and (or .Values.quotas.sessions .Values.quotas.concurrentRuns .Values.quotas.tokensPerDay) (not .Values.auth.enabled) }}
+{{- if and (or .Values.quotas.sessions .Values.quotas.runs .Values.quotas.tokensPerDay) (not .Values.auth.enabled) }}
 {{- fail "quotas are each principal's, and without auth.enabled=true all callers are one. Set up auth, or leave quotas at 0." }}
 {{- end }}
 {{- end }}
@@ -110,6 +110,9 @@
 {{- if and .enabled (eq .by "keda") (not .prometheusUrl) }}
 {{- fail "browser.autoscaling.by=keda needs browser.autoscaling.prometheusUrl, as in http://prometheus.monitoring:9090." }}
 {{- end }}
+{{- end }}
+{{- if and .Values.metrics.enabled (not .Values.networkPolicy.enabled) }}
+{{- fail "metrics.enabled=true without networkPolicy.enabled=true would show the figures to every pod of the cluster. Set both, or none." }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled=true has nothing to scrape. Set metrics.enabled=true." }}

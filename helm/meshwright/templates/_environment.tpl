@@ -1,125 +1,84 @@
-{{/* Variables of containers. Each takes (dict "root" $ "component" "agent"). */}}
+{{/* Variables of the containers, one list for each component: (dict "root" $ "component" "agent"). */}}
 
-{{- define "meshwright.env" -}}
-- {name: MESHWRIGHT_LOG_LEVEL, value: {{ .root.Values.logLevel | quote }}}
-- {name: MESHWRIGHT_LOG_FORMAT, value: json}
-{{- with .root.Values.telemetry.otlpEndpoint }}
-- {name: MESHWRIGHT_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{/* A list of variables with the settings of the values in the place of those that they name: (dict "env" text "settings" map). */}}
+{{- define "meshwright.with-settings" -}}
+{{- range fromYamlArray .env }}
+{{- if not (hasKey $.settings .name) }}
+- {{ toJson . }}
 {{- end }}
-{{- if and .root.Values.metrics.enabled (ne .component "web") }}
-- {name: MESHWRIGHT_METRICS_ADDRESS, value: "0.0.0.0:{{ .root.Values.metrics.port }}"}
 {{- end }}
-{{- range $name, $value := (index .root.Values .component).settings }}
-- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- range $name, $value := .settings }}
+- {{ toJson (dict "name" $name "value" $value) }}
 {{- end }}
 {{- end }}
 
-{{/* What a gRPC service has beside. */}}
-{{- define "meshwright.env-of-service" -}}
+{{- define "meshwright.agent-env" -}}
+{{- $name := include "meshwright.fullname" .root -}}
+{{ include "meshwright.env-of-service" (merge (dict "port" 8081) .) }}
+{{ include "meshwright.env-of-store" . }}
+{{ include "meshwright.env-of-files" . }}
+{{ include "meshwright.env-of-quotas" . }}
+- {name: MESHWRIGHT_TOOLS_ADDRESS, value: "{{ $name }}-tools:8082"}
+- {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ $name }}-browser:8083"}
+- {name: MESHWRIGHT_SITE_DEMO, value: {{ .root.Values.web.demo | quote }}}
+- {name: MESHWRIGHT_DEMO_URL, value: {{ include "meshwright.demo" .root | quote }}}
+{{- with .root.Values.model.name }}
+- {name: MESHWRIGHT_MODEL, value: {{ . | quote }}}
+{{- end }}
+{{- with .root.Values.model.openaiBaseUrl }}
+- {name: MESHWRIGHT_OPENAI_BASE_URL, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "meshwright.tools-env" -}}
+{{ include "meshwright.env-of-service" (merge (dict "port" 8082) .) }}
+{{ include "meshwright.env-of-files" . }}
+- {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ include "meshwright.fullname" .root }}-browser:8083"}
+{{- end }}
+
+{{- define "meshwright.browser-env" -}}
+{{ include "meshwright.env-of-service" (merge (dict "port" 8083) .) }}
+{{- with .root.Values.browser }}
+- {name: MESHWRIGHT_BROWSER_CAPACITY, value: {{ .capacity | quote }}}
+- {name: MESHWRIGHT_BROWSER_WARM, value: {{ .warm | quote }}}
+- {name: MESHWRIGHT_BROWSER_SANDBOX, value: {{ .sandbox | quote }}}
+{{- end }}
+{{- end }}
+
+{{- define "meshwright.gateway-env" -}}
+{{- $name := include "meshwright.fullname" .root -}}
 {{ include "meshwright.env" . }}
-- {name: MESHWRIGHT_LISTEN, value: "0.0.0.0:{{ .port }}"}
-- {name: MESHWRIGHT_DRAIN_DELAY, value: {{ (index .root.Values .component).drain.delay | quote }}}
-- {name: MESHWRIGHT_STOP_GRACE, value: {{ (index .root.Values .component).drain.grace | quote }}}
 {{ include "meshwright.env-of-auth" . }}
-{{- if .root.Values.auth.enabled }}
-- {name: MESHWRIGHT_MESH_KEY_FILE, value: /etc/meshwright/mesh-key/key}
+- {name: MESHWRIGHT_HOST, value: 0.0.0.0}
+- {name: MESHWRIGHT_PORT, value: "8080"}
+- {name: MESHWRIGHT_AGENT_ADDRESS, value: "{{ $name }}-agent:8081"}
+{{- if .root.Values.canary.enabled }}
+- {name: MESHWRIGHT_AGENT_CANARY_ADDRESS, value: "{{ $name }}-agent-canary:8081"}
+{{- end }}
+- {name: MESHWRIGHT_TOOLS_ADDRESS, value: "{{ $name }}-tools:8082"}
+- {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ $name }}-browser:8083"}
+- {name: MESHWRIGHT_SITE_ADDRESS, value: "{{ $name }}-web:8084"}
+- {name: MESHWRIGHT_ALLOWED_HOSTS, value: {{ include "meshwright.allowed-hosts" .root | quote }}}
+- {name: MESHWRIGHT_RUNTIME_DIR, value: /tmp}
+{{- with .root.Values.gateway }}
+- {name: MESHWRIGHT_GATEWAY_WORKERS, value: {{ .workers | quote }}}
+- {name: MESHWRIGHT_GATEWAY_DRAIN_SECONDS, value: {{ .drain.grace | quote }}}
+{{- with .corsOrigins }}
+- {name: MESHWRIGHT_CORS_ORIGINS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- if .tls.secret }}
+- {name: MESHWRIGHT_TLS_CERTIFICATE, value: /etc/meshwright/tls/tls.crt}
+- {name: MESHWRIGHT_TLS_KEY, value: /etc/meshwright/tls/tls.key}
+{{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Without authentication the network policy is what lets services listen. */}}
-{{- define "meshwright.env-of-auth" -}}
-{{- with .root.Values.auth -}}
-{{- if .enabled -}}
-- {name: MESHWRIGHT_AUTH_JWKS, value: {{ default "/etc/meshwright/jwks/jwks.json" .jwksUrl | quote }}}
-- {name: MESHWRIGHT_AUTH_ISSUER, value: {{ .issuer | quote }}}
-- {name: MESHWRIGHT_AUTH_AUDIENCE, value: {{ .audience | quote }}}
-{{- else -}}
+{{- define "meshwright.web-env" -}}
+{{ include "meshwright.env" . }}
+- {name: MESHWRIGHT_LISTEN, value: "0.0.0.0:8084"}
+# What it serves is public.
 - {name: MESHWRIGHT_TRUSTED_NETWORK, value: "true"}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* Limits of a principal, of which each service keeps its own. */}}
-{{- define "meshwright.env-of-quotas" -}}
-{{- with .root.Values.quotas -}}
-- {name: MESHWRIGHT_QUOTA_SESSIONS, value: {{ .sessions | quote }}}
-- {name: MESHWRIGHT_QUOTA_CONCURRENT_RUNS, value: {{ .concurrentRuns | quote }}}
-- {name: MESHWRIGHT_QUOTA_TOKENS_PER_DAY, value: {{ .tokensPerDay | int64 | quote }}}
-{{- end }}
-{{- end }}
-
-{{/* Where the address of the store comes from. */}}
-{{- define "meshwright.env-of-store" -}}
-{{- with .root.Values.redis -}}
-{{- if .urlSecret.name -}}
-- name: MESHWRIGHT_STORE_URL
-  valueFrom:
-    secretKeyRef: {name: {{ .urlSecret.name }}, key: {{ .urlSecret.key }}}
-{{- else if .url -}}
-- {name: MESHWRIGHT_STORE_URL, value: {{ .url | quote }}}
-{{- else if .bundled -}}
-- {name: MESHWRIGHT_STORE_URL, value: "redis://{{ include "meshwright.fullname" $.root }}-redis:6379/0"}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{- define "meshwright.env-of-files" -}}
-{{- with .root.Values.files.url -}}
-- {name: MESHWRIGHT_FILES_URL, value: {{ . | quote }}}
-{{- end }}
-{{- end }}
-
-{{/* Secrets that hold variables. */}}
-{{- define "meshwright.env-from" -}}
-{{- $secrets := list -}}
-{{- if has .component (list "agent" "tools") }}{{ $secrets = append $secrets .root.Values.files.credentialsSecret }}{{ end -}}
-{{- if eq .component "agent" }}{{ $secrets = append $secrets .root.Values.model.keysSecret }}{{ end -}}
-{{- with compact $secrets -}}
-envFrom:
-  {{- range . }}
-  - secretRef: {name: {{ . }}}
-  {{- end }}
-{{- end }}
-{{- end }}
-
-{{/* Volumes with the keys of authentication. */}}
-{{- define "meshwright.auth-volumes" -}}
-{{- with .root.Values.auth -}}
-{{- if and .enabled .jwksSecret.name }}
-- name: jwks
-  secret:
-    secretName: {{ .jwksSecret.name }}
-    items: [{key: {{ .jwksSecret.key }}, path: jwks.json}]
-{{- end }}
-{{- if and .enabled (ne $.component "gateway") }}
-- name: mesh-key
-  secret:
-    secretName: {{ .meshKeySecret.name }}
-    items: [{key: {{ .meshKeySecret.key }}, path: key}]
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{- define "meshwright.auth-mounts" -}}
-{{- with .root.Values.auth -}}
-{{- if and .enabled .jwksSecret.name }}
-- {name: jwks, mountPath: /etc/meshwright/jwks, readOnly: true}
-{{- end }}
-{{- if and .enabled (ne $.component "gateway") }}
-- {name: mesh-key, mountPath: /etc/meshwright/mesh-key, readOnly: true}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{/* The folder of what outlives a process. */}}
-{{- define "meshwright.data-volume" -}}
-- name: data
-{{- if include "meshwright.volume-of" . }}
-  persistentVolumeClaim:
-    claimName: {{ default (printf "%s-files" (include "meshwright.fullname" .root)) .root.Values.files.volume.existingClaim }}
-{{- else }}
-  emptyDir: {sizeLimit: 1Gi}
-{{- end }}
+- {name: MESHWRIGHT_SITE_DEMO, value: {{ .root.Values.web.demo | quote }}}
 {{- end }}
 
 {{/* Names under which the gateway answers: on the pod itself, in the cluster, and outside. */}}

@@ -57,11 +57,6 @@ topologySpreadConstraints:
   {{- end }}
 {{- end }}
 
-{{/* "true" where the component keeps something on the volume. */}}
-{{- define "meshwright.volume-of" -}}
-{{- if eq .component "tools" }}true{{ else if eq .component "agent" }}{{ if not (include "meshwright.agent-without-volume" .root) }}true{{ end }}{{ end }}
-{{- end }}
-
 {{- define "meshwright.labels-of-pod" -}}
 {{ include "meshwright.labels" . }}
 {{- if include "meshwright.volume-of" . }}
@@ -82,7 +77,7 @@ enableServiceLinks: false
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{ include "meshwright.placement" . }}
+{{- include "meshwright.placement" . }}
 {{- end }}
 
 {{/* Seconds from the order to stop to the kill: delay, telling the streams (10 s), grace, cleaning up (5 s), and some air. */}}

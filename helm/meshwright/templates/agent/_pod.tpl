@@ -20,20 +20,7 @@ spec:
       imagePullPolicy: {{ .image.pullPolicy }}
       args: [serve, agent]
       env:
-        {{- include "meshwright.env-of-service" (merge (dict "port" 8081) .) | nindent 8 }}
-        {{- with include "meshwright.env-of-store" . }}{{ . | nindent 8 }}{{ end }}
-        {{- with include "meshwright.env-of-files" . }}{{ . | nindent 8 }}{{ end }}
-        {{- include "meshwright.env-of-quotas" . | nindent 8 }}
-        - {name: MESHWRIGHT_TOOLS_ADDRESS, value: "{{ $name }}-tools:8082"}
-        - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ $name }}-browser:8083"}
-        - {name: MESHWRIGHT_SITE_DEMO, value: {{ .root.Values.web.demo | quote }}}
-        - {name: MESHWRIGHT_DEMO_URL, value: {{ include "meshwright.demo" .root | quote }}}
-        {{- with .root.Values.model.name }}
-        - {name: MESHWRIGHT_MODEL, value: {{ . | quote }}}
-        {{- end }}
-        {{- with .root.Values.model.openaiBaseUrl }}
-        - {name: MESHWRIGHT_OPENAI_BASE_URL, value: {{ . | quote }}}
-        {{- end }}
+        {{- include "meshwright.with-settings" (dict "env" (include "meshwright.agent-env" .) "settings" $values.settings) | nindent 8 }}
       {{- with include "meshwright.env-from" . }}
       {{- . | nindent 6 }}
       {{- end }}
