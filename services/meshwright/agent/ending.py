@@ -57,6 +57,7 @@ async def finish(run_log: RunLog, inputs: Inputs, ending: Ending) -> None:
 async def _write(run_log: RunLog, inputs: Inputs, ending: Ending, *before: Draft) -> None:
     """One append: what belongs to the last step, then the run's one terminal event. InputsWaitingError."""
     run = run_log.run
+    browser = run_log.browser_usage()
     run.state = RunState.RUN_STATE_FINISHED
     run.outcome = ending.outcome
     run.answer = ending.answer
@@ -67,7 +68,7 @@ async def _write(run_log: RunLog, inputs: Inputs, ending: Ending, *before: Draft
         run.error.CopyFrom(ending.error.to_status())
         finished.error.CopyFrom(run.error)
     end = run_log.draft(run_finished=finished)
-    await run_log.append(*ending.drafts, *before, end, save_run=True, inputs_seen=inputs.seen)
+    await run_log.append(*ending.drafts, *before, *browser, end, save_run=True, inputs_seen=inputs.seen)
 
 
 def out_of_steps(max_steps: int) -> MeshError:

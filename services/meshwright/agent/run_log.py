@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from meshwright.agent.compose import Composer
 from meshwright.agent.metrics import agent_metrics
 from meshwright.store.refusals import claim_lost
-from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.event_pb2 import UsageRecorded
+from meshwright.v1.run_pb2 import Run, RunState, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from meshwright.agent.browser_meter import BrowserMeter
     from meshwright.store.interface import Claim, Draft, Store
     from meshwright.store.stored_event import StoredEvent
 
@@ -29,6 +31,8 @@ class RunLog:
         """When the claim ends unless it is renewed, by the monotonic clock."""
         self.goes_on = False
         """The run goes on in another process, so what is open stays open."""
+        self._meter: BrowserMeter | None = None
+        self._browser_before = run.usage.browser_duration.ToMicroseconds()
         self._store = store
         self._composer = Composer(claim.session_id, claim.run_id, agent_path=agent_path)
 
@@ -41,6 +45,25 @@ class RunLog:
         """RUN_CLAIM_LOST where another may have the run: for what is done outside of the log, and so cannot be refused there."""
         if self.overdue:
             raise claim_lost(self.run.run_id)
+
+    def count_browser(self, meter: BrowserMeter) -> None:
+        """From now on the session's browser time is this run's; it goes into the run's usage whenever the record is stored."""
+        self._meter = meter
+        meter.begin()
+
+    def browser_usage(self) -> list[Draft]:
+        """The event that tells of the run's browser time, which is counted up to now; none where it had no browser."""
+        self._note_browser()
+        usage = Usage(browser_duration=self.run.usage.browser_duration)
+        held = usage.browser_duration.ToMicroseconds()
+        return [self.draft(usage_recorded=UsageRecorded(usage=usage))] if held else []
+
+    def _note_browser(self) -> None:
+        if self._meter is None:
+            return
+        held = self._browser_before + round(self._meter.run_seconds() * 1e6)
+        if held:
+            self.run.usage.browser_duration.FromMicroseconds(held)
 
     def draft(self, **arm: Any) -> Draft:
         """A draft of this run; see Composer."""
@@ -60,6 +83,7 @@ class RunLog:
         """The run's record as it is now: it may change before it is stored. At its end nothing does, but for what the store fills in."""
         if self.run.state == RunState.RUN_STATE_FINISHED:
             return self.run
+        self._note_browser()
         record = Run()
         record.CopyFrom(self.run)
         return record

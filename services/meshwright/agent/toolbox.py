@@ -11,13 +11,15 @@ import grpc
 import structlog
 from google.protobuf.json_format import MessageToDict
 
+from meshwright.agent.browser_meter import BrowserMeter
 from meshwright.agent.browser_room import BROWSER_TOOLS
 from meshwright.agent.compose import Composer
 from meshwright.agent.tool_stream import SERVICE, ToolStream
 from meshwright.models.interface import ToolSchema
 from meshwright.serving.channel import forward
 from meshwright.serving.errors import MeshError
-from meshwright.v1.event_pb2 import BrowserAttached, BrowserDetached
+from meshwright.v1.event_pb2 import BrowserAttached, BrowserDetached, UsageRecorded
+from meshwright.v1.run_pb2 import Usage
 from meshwright.v1.tool_service_pb2 import (
     BrowserState,
     DeleteWorkspaceRequest,
@@ -74,6 +76,7 @@ class Toolbox:
         self._opening: dict[str, asyncio.Lock] = {}
         self._states: dict[str, BrowserState] = {}
         self._closers: dict[str, asyncio.TimerHandle] = {}
+        self._meters: dict[str, BrowserMeter] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._making_room = asyncio.Lock()
 
@@ -122,10 +125,20 @@ class Toolbox:
             if session_id in self._closers:
                 await self.forget(session_id)
 
+    def meter(self, session_id: str) -> BrowserMeter:
+        """What counts the session's browser time."""
+        return self._meters.setdefault(session_id, BrowserMeter())
+
+    def _forget_meter(self, session_id: str) -> None:
+        if (meter := self._meters.get(session_id)) is not None and not meter.is_needed:
+            del self._meters[session_id]
+
     def rest(self, session_id: str) -> None:
         """The session has no run at work: close its stream after the idle time, or when another needs its browser."""
         self._keep(session_id)
         self._room.rests(session_id)
+        self.meter(session_id).rest()
+        self._forget_meter(session_id)
         loop = asyncio.get_running_loop()
         self._closers[session_id] = loop.call_later(self._idle_seconds, lambda: self._errand(self.forget(session_id)))
         self._errand(self._make_room())
@@ -164,6 +177,7 @@ class Toolbox:
             self._states[session_id] = frame.browser_state
         elif frame.HasField("browser_leased"):
             self._room.leased(session_id)
+            self.meter(session_id).leased()
             leased = frame.browser_leased
             attached = BrowserAttached(
                 lease_id=leased.lease_id,
@@ -176,11 +190,17 @@ class Toolbox:
             released = frame.browser_released
             reason = released.reason if released.HasField("reason") else None
             detached = BrowserDetached(lease_id=released.lease_id, reason=reason)
-            self._errand(self._tell(session_id, composer.draft(browser_detached=detached)))
+            held = released.held_duration.ToMicroseconds() / 1e6 if released.HasField("held_duration") else None
+            rested = self.meter(session_id).released(held)
+            self._forget_meter(session_id)
+            drafts = [composer.draft(browser_detached=detached)]
+            if rested:
+                drafts.append(composer.draft(usage_recorded=_browser_usage(rested)))
+            self._errand(self._tell(session_id, *drafts))
 
-    async def _tell(self, session_id: str, draft: Draft) -> None:
+    async def _tell(self, session_id: str, *drafts: Draft) -> None:
         try:
-            await self._store.append_to_session(session_id, [draft])
+            await self._store.append_to_session(session_id, drafts)
         except MeshError as error:
             log.info("agent.browser_event_dropped", session_id=session_id, reason=error.reason_name)
 
@@ -188,3 +208,9 @@ class Toolbox:
         task = asyncio.create_task(work)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
+
+
+def _browser_usage(seconds: float) -> UsageRecorded:
+    usage = Usage()
+    usage.browser_duration.FromMicroseconds(round(seconds * 1e6))
+    return UsageRecorded(usage=usage)

@@ -100,6 +100,8 @@ class Worker:
         return run if run.finish_sequence else None
 
     async def _work(self) -> None:
+        if self._member.is_root:
+            self._log.count_browser(self._toolbox.meter(self._run.session_id))
         looping = self._looping = asyncio.create_task(self._loop.run())
         if self._cancelled:
             looping.cancel()

@@ -68,7 +68,7 @@ class BrowserLease:
         self._on_end = on_end
         self._count = 0
         self._closing = False
-        self.began = time.monotonic()
+        self._granted_at = self._ended_at = 0.0
         self.granted: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
         self.end: MeshError | None = None
         """Why it ended against our will, once it has."""
@@ -105,6 +105,11 @@ class BrowserLease:
     def lease(self) -> Lease:
         """What was granted."""
         return self.granted.result()
+
+    @property
+    def held_seconds(self) -> float:
+        """How long the browser has been held, until the end of the lease where it has ended."""
+        return (self._ended_at or time.monotonic()) - self._granted_at
 
     def reason(self) -> Status | None:
         """Why it ended against our will; None while it lives, and when it was given back."""
@@ -184,6 +189,7 @@ class BrowserLease:
         match frame.WhichOneof("frame"):
             case "leased":
                 if not self.granted.done():
+                    self._granted_at = time.monotonic()
                     self.granted.set_result(frame.leased)
             case "result":
                 waiting = self._results.get(frame.result.command_id)
@@ -197,6 +203,7 @@ class BrowserLease:
                 self._on_event(frame.event)
 
     def _finish(self) -> None:
+        self._ended_at = time.monotonic()
         if self._closing:
             self.end = None
         self._requests.put_nowait(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
@@ -105,7 +104,7 @@ class SessionBrowser:
             await self.state.save(lease)
             self._stop_watching()
             await lease.release()
-            await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, lease.reason()))
+            await self._emit(browser_released(lease.lease.lease_id, lease.held_seconds, lease.reason()))
         else:
             await lease.cut()
         self._stop_watching()
@@ -158,7 +157,7 @@ class SessionBrowser:
     async def _watch(self, lease: BrowserLease) -> None:
         await lease.ended.wait()
         await self.state.tell()
-        await self._emit(browser_released(lease.lease.lease_id, time.monotonic() - lease.began, lease.reason()))
+        await self._emit(browser_released(lease.lease.lease_id, lease.held_seconds, lease.reason()))
 
     async def _open_tab(self, lease: BrowserLease, tab: Tab, call: CallContext) -> None:
         command = browser_pb2.BrowserCommand(open_tab=browser_pb2.OpenTab())
