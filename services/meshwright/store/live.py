@@ -11,19 +11,21 @@ from meshwright.store.stored_event import StoredEvent
 from meshwright.v1 import error_reason_pb2 as reasons
 
 MAX_BEHIND_EVENTS = 4096
-"""A subscription that lies further behind is ended: its reader comes back with its cursor and reads from the log."""
+MAX_BEHIND_BYTES = 4 << 20
+"""A subscription that lies further behind is ended: its reader comes back with its cursor and reads from the log. What waits is
+shared by all who are behind in a session, so a session costs so much memory at most however many of its readers are slow."""
 
 
 class Subscription:
     """A reader's end of a live tail. Not to be shared between tasks."""
 
-    __slots__ = ("_behind", "_end", "_ready", "_tails", "_waiting", "session_id")
+    __slots__ = ("_behind", "_behind_bytes", "_end", "_ready", "_tails", "_waiting", "session_id")
 
     def __init__(self, tails: LiveTails, session_id: str) -> None:
         self.session_id = session_id
         self._tails = tails
         self._waiting: deque[Sequence[StoredEvent]] = deque()
-        self._behind = 0
+        self._behind = self._behind_bytes = 0
         self._ready = asyncio.Event()
         self._end: MeshError | None = None
 
@@ -43,17 +45,19 @@ class Subscription:
         self._ready.clear()
         events = [event for batch in self._waiting for event in batch]
         self._waiting.clear()
-        self._behind = 0
+        self._behind = self._behind_bytes = 0
         return events
 
     def poke(self) -> None:
         """Wake the reader though nothing came."""
         self._ready.set()
 
-    def publish(self, events: Sequence[StoredEvent]) -> None:
-        """Hand events to the reader; the sequence is shared between subscriptions and must not change."""
+    def publish(self, events: Sequence[StoredEvent], size: int) -> None:
+        """Hand events of so many bytes to the reader; the sequence is shared between subscriptions and must not change."""
         self._behind += len(events)
-        if self._behind > MAX_BEHIND_EVENTS:
+        self._behind_bytes += size
+        too_much = self._behind_bytes > MAX_BEHIND_BYTES and self._waiting
+        if self._behind > MAX_BEHIND_EVENTS or too_much:
             self.end(_too_slow(self._waiting[0][0].sequence - 1 if self._waiting else events[0].sequence - 1))
             return
         self._waiting.append(events)
@@ -108,8 +112,11 @@ class LiveTails:
 
     def publish(self, session_id: str, events: Sequence[StoredEvent]) -> None:
         """Give events to all who follow the session."""
-        for subscription in tuple(self._by_session.get(session_id, ())):
-            subscription.publish(events)
+        subscriptions = self._by_session.get(session_id)
+        if subscriptions:
+            size = sum(len(event.frame) for event in events)
+            for subscription in tuple(subscriptions):
+                subscription.publish(events, size)
 
     def end_session(self, session_id: str, error: MeshError) -> None:
         """End all who follow the session."""
