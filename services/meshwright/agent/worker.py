@@ -146,7 +146,10 @@ class Worker:
             return Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
         return Ending(RunOutcome.RUN_OUTCOME_FAILED, defect(self._run, error))
 
-    def _seconds_left(self) -> float:
+    def _seconds_left(self) -> float | None:
+        """Until the run's deadline. A sub-agent has that of its root, which then ends it."""
+        if not self._member.is_root:
+            return None
         limit = self._run.spec.options.timeout.ToTimedelta().total_seconds()
         return max(0.0, self._run.start_time.ToNanoseconds() / 1e9 + limit - time.time())
 
