@@ -11,7 +11,7 @@ import pytest
 from meshwright.serving.errors import MeshError
 from meshwright.v1.run_pb2 import RunOptions, RunOutcome
 from meshwright.v1.tool_pb2 import ToolCompletion, ToolOutcome
-from tests.model_script import Call, Report, Say, in_turn
+from tests.model_script import Call, Report, Say, Steps, in_turn
 from tests.support.agent_mesh import agent_mesh
 from tests.support.agent_tools import meeting_tool, waiting_tool
 from tests.support.delegation import (
@@ -118,7 +118,7 @@ async def test_a_run_does_not_delegate_in_its_last_step(tmp_path: Path) -> None:
 
 async def test_a_family_shares_its_tokens(tmp_path: Path) -> None:
     """Each of the two could go on by itself; both together are over the budget, and so is the run that has them."""
-    meet = [Call("test.meet", {"name": "part"}), Report(1, 0)]
+    meet: Steps = [Call("test.meet", {"name": "part"}), Report(1, 0)]
     part = in_turn(meet, [LIST, Report(60, 0)], [LIST, Report(1, 0)])
     plan = in_turn([delegate("a"), delegate("b"), Report(10, 0)], LIST)
     script = by_task({"plan": plan, "a": part, "b": part})
