@@ -1,0 +1,115 @@
+"""An agent that stands still for longer than its lease: what it finds when it wakes, and what it must not do any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from meshwright.agent.dispatcher import LEASE_SECONDS
+from meshwright.serving.address import Address
+from meshwright.serving.channel import open_channel
+from meshwright.serving.server import Server
+from meshwright.tools.run import tools_service
+from meshwright.tools.settings import ToolSettings
+from meshwright.tools.tool import Annotations, Tool
+from meshwright.v1 import agent_service_pb2 as pb
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
+from meshwright.v1.event_pb2 import Event
+from meshwright.v1.run_pb2 import RunOutcome
+from meshwright.v1.tool_pb2 import ToolOutcome
+from tests.model_script import Call, Say, Script, Steps, Tokens, in_turn
+from tests.model_server import ModelServer
+from tests.support.agent_mesh import AgentMesh
+from tests.support.agent_tools import counting_tool
+
+PATIENCE = 30.0
+
+
+@contextlib.asynccontextmanager
+async def neighbours(folder: Path, script: Script | Steps, tools: Sequence[Tool]) -> AsyncIterator[ModelServer]:
+    """The model and the tools, in this process."""
+    settings = ToolSettings.load(listen=f"unix:{folder / 'tools.sock'}", data_dir=folder)
+    async with Server(tools_service(settings, tools), settings), ModelServer(script) as model:
+        yield model
+
+
+@contextlib.asynccontextmanager
+async def agent(
+    folder: Path, name: str, model: ModelServer, store_url: str = ""
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, AgentMesh]]:
+    """An agent that answers, in a process of its own."""
+    address = Address.parse(f"unix:{folder / name}.sock")
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "MESHWRIGHT_LISTEN": str(address),
+        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
+        "MESHWRIGHT_DATA_DIR": str(folder),
+        "MESHWRIGHT_STORE_URL": store_url,
+        "MESHWRIGHT_MODEL": "openai:scripted",
+        "MESHWRIGHT_OPENAI_BASE_URL": model.base_url,
+    }
+    command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
+    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    try:
+        async with open_channel(address) as channel:
+            stub = AgentServiceStub(channel)
+            await stub.GetAgent(pb.GetAgentRequest(), wait_for_ready=True, timeout=PATIENCE)
+            yield process, AgentMesh(stub, model, folder, address)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        await process.wait()
+
+
+def attempts(events: Sequence[Event]) -> list[int]:
+    return [event.run_started.attempt for event in events if event.HasField("run_started")]
+
+
+async def test_a_deposed_replica_writes_nothing_repeats_nothing_and_goes_on(tmp_path: Path, redis_url: str) -> None:
+    made: list[str] = []
+    gate = asyncio.Event()
+    change = counting_tool("test.change", Annotations(), made, gate)
+    script = in_turn(Call("test.change", {}), Say("It went on."))
+    async with neighbours(tmp_path, script, [change]) as model, contextlib.AsyncExitStack() as replicas:
+        first, at_first = await replicas.enter_async_context(agent(tmp_path, "first", model, redis_url))
+        session_id = await at_first.new_session()
+        run = await at_first.start(session_id, "change")
+        await at_first.wait_for(session_id, "tool_call_progress")
+        async with agent(tmp_path, "second", model, redis_url) as (_, at_second):
+            first.send_signal(signal.SIGSTOP)
+            events = await at_second.events(session_id, run.run_id)
+            gate.set()
+            first.send_signal(signal.SIGCONT)
+            # It answers again, and works on what it is given, but no more on what another has ended.
+            afterwards = await at_first.do("change again")
+            assert await at_first.events(session_id, run.run_id) == events
+    assert made == ["test.change"] * 2
+    assert attempts(events) == [1, 2]
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    (end,) = [event.tool_call_finished for event in events if event.HasField("tool_call_finished")]
+    assert end.completion.outcome == ToolOutcome.TOOL_OUTCOME_UNKNOWN
+    assert [each[-1].run_finished.answer for each in (events, afterwards)] == ["It went on."] * 2
+
+
+async def test_a_process_alone_goes_on_where_it_stood_still(tmp_path: Path) -> None:
+    async with neighbours(tmp_path, Tokens(60, 0.05), []) as model, agent(tmp_path, "agent", model) as (process, mesh):
+        session_id = await mesh.new_session()
+        run = await mesh.start(session_id, "talk")
+        await mesh.wait_for(session_id, "text_delta")
+        process.send_signal(signal.SIGSTOP)
+        woken = asyncio.get_running_loop().call_later(LEASE_SECONDS + 0.5, lambda: process.send_signal(signal.SIGCONT))
+        began = time.monotonic()
+        events = await mesh.events(session_id, run.run_id)
+        woken.cancel()
+    assert time.monotonic() - began > LEASE_SECONDS
+    assert attempts(events) == [1]
+    assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
+    assert len(events[-1].run_finished.answer.split()) == 60
