@@ -9,6 +9,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from meshwright.agent.metric_families import (
     APPEND_FAILURES,
     APPEND_SECONDS,
@@ -41,14 +43,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from meshwright.serving.metrics import Metrics
+    from meshwright.store.interface import Store
     from meshwright.store.stored_event import StoredEvent
     from meshwright.v1.run_pb2 import Run, Usage
     from meshwright.v1.tool_pb2 import ToolCompletion
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 MAX_MODELS = 32
 """Models with a label of their own. A caller may name any; those that answered first get one."""
+QUEUE_SECONDS = 5.0
 SAMPLE_SECONDS = 0.05
 """At most so often one event is looked at to see how long it took to reach a watcher."""
 
@@ -93,10 +98,14 @@ class AgentMetrics:
             metrics.gauge(RUNS_ACTIVE, active)
             metrics.gauge(WATCHERS, watchers)
 
-    def queued(self, runs: int) -> None:
-        """So many runs wait for a worker."""
-        if self.on is not None:
-            self.on.queued.set(runs)
+    async def follow_queue(self, store: Store) -> None:
+        """Ask now and then how many runs wait for a worker, for ever; returns where nobody asks for metrics."""
+        while self.on is not None:
+            try:
+                self.on.queued.set(await store.claimable_runs())
+            except MeshError as error:
+                log.warning("metrics.queue_unknown", reason=error.reason_name)
+            await asyncio.sleep(QUEUE_SECONDS)
 
     def run_begun(self, run: Run) -> None:
         """A worker takes up a run."""

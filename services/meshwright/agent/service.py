@@ -206,6 +206,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         agent_metrics.open(installed_metrics(), lambda: dispatcher.active, lambda: len(servicer.watchers))
         background = [
             asyncio.create_task(dispatcher.run(), name="dispatcher"),
+            asyncio.create_task(agent_metrics.follow_queue(store), name="queue-metrics"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
             asyncio.create_task(retainer.sweep(), name="retention"),
             asyncio.create_task(follow_health(TOOL_SERVICE, channel, readiness)),

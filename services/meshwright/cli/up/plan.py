@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SERVICES = ("gateway", "agent", "tools", "browser", "site")
+METERED = ("agent", "tools", "browser")
+"""The services that have metrics, in the order of their ports."""
 PREFIX = "meshwright-"
 PROVIDER_KEY = re.compile(r"_API_KEY$")
 ANY_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
@@ -64,11 +66,19 @@ class Plan:
             "MESHWRIGHT_DATA_DIR": str(self.data_dir),
             "MESHWRIGHT_RUNTIME_DIR": str(self.runtime_dir),
         }
+        if service in METERED and (address := environment.get("MESHWRIGHT_METRICS_ADDRESS")):
+            environment["MESHWRIGHT_METRICS_ADDRESS"] = _own_port(address, METERED.index(service))
         # Of another mesh, perhaps; a service here listens on its socket.
         environment.pop("MESHWRIGHT_LISTEN", None)
         if service in inner:
             environment["MESHWRIGHT_LISTEN"] = f"unix:{self.socket(service)}"
         return environment
+
+
+def _own_port(address: str, place: int) -> str:
+    """The address with a port of the service's own. One that makes no sense, or 0, stays: the service says what it thinks of it."""
+    host, colon, port = address.rpartition(":")
+    return f"{host}{colon}{int(port) + place}" if port.isdecimal() and int(port) else address
 
 
 def _for_service(service: str) -> dict[str, str]:
