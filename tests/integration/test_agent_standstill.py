@@ -11,7 +11,9 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from meshwright.agent.dispatcher import LEASE_SECONDS
+import pytest
+
+from meshwright.agent import dispatcher
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
 from meshwright.serving.server import Server
@@ -25,7 +27,7 @@ from meshwright.v1.run_pb2 import RunOutcome
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Say, Script, Steps, Tokens, in_turn
 from tests.model_server import ModelServer
-from tests.support.agent_mesh import AgentMesh
+from tests.support.agent_mesh import AgentMesh, agent_mesh
 from tests.support.agent_tools import counting_tool
 
 PATIENCE = 30.0
@@ -105,11 +107,26 @@ async def test_a_process_alone_goes_on_where_it_stood_still(tmp_path: Path) -> N
         run = await mesh.start(session_id, "talk")
         await mesh.wait_for(session_id, "text_delta")
         process.send_signal(signal.SIGSTOP)
-        woken = asyncio.get_running_loop().call_later(LEASE_SECONDS + 0.5, lambda: process.send_signal(signal.SIGCONT))
+        woken = asyncio.get_running_loop().call_later(
+            dispatcher.LEASE_SECONDS + 0.5, lambda: process.send_signal(signal.SIGCONT)
+        )
         began = time.monotonic()
         events = await mesh.events(session_id, run.run_id)
         woken.cancel()
-    assert time.monotonic() - began > LEASE_SECONDS
+    assert time.monotonic() - began > dispatcher.LEASE_SECONDS
     assert attempts(events) == [1]
     assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
     assert len(events[-1].run_finished.answer.split()) == 60
+
+
+async def test_a_replica_that_looks_for_work_first_does_not_take_its_own_run_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a standstill all its timers are due at once, in any order; here the renewal never comes first."""
+    monkeypatch.setattr(dispatcher, "LEASE_SECONDS", 0.3)
+    monkeypatch.setattr(dispatcher, "CLAIM_RETRY_SECONDS", 0.4)
+    monkeypatch.setattr(dispatcher, "RENEW_SECONDS", PATIENCE)
+    async with agent_mesh(tmp_path, Tokens(60, 0.02), []) as mesh:
+        events = await mesh.do("talk")
+    assert attempts(events) == [1]
+    assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
