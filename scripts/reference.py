@@ -1,4 +1,4 @@
-"""Write the tables of docs/settings.md and docs/errors.md anew, from the settings classes and from the contract.
+"""Write the tables of docs/settings.md, docs/errors.md and docs/metrics.md anew, from the code and from the contract.
 
 Usage: python scripts/reference.py            write
        python scripts/reference.py --check    fail if a page differs from what would be written
@@ -13,13 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import meshwright
+from meshwright.agent import metric_families
 from meshwright.agent.settings import AgentSettings
+from meshwright.browser import metrics as browser_metrics
 from meshwright.browser.settings import BrowserSettings
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.models.settings import ModelSettings
+from meshwright.serving import rpc_metrics
+from meshwright.serving.metrics import Family
 from meshwright.serving.reasons import STATUS_CODES
 from meshwright.serving.settings import MeshSettings, ServerSettings, documented
 from meshwright.site.settings import SiteSettings
+from meshwright.tools import metrics as tool_metrics
 from meshwright.tools.settings import ToolSettings
 from meshwright.v1.error_reason_pb2 import ErrorReason
 
@@ -48,6 +53,14 @@ REASONS = {
     "browsers": range(100, 120),
 }
 """The tables of error reasons: the numbers of each."""
+
+METRICS: Mapping[str, Sequence[Family]] = {
+    "calls": rpc_metrics.FAMILIES,
+    "agent": metric_families.FAMILIES,
+    "tools": tool_metrics.FAMILIES,
+    "browser": browser_metrics.FAMILIES,
+}
+"""The tables of metrics."""
 
 VALUE = re.compile(r"((?:  // .*\n)+)  ERROR_REASON_(\w+) = (\d+);")
 EXAMPLE = re.compile(r'Example: .*"metadata": \{(.*)\}\}')
@@ -91,6 +104,15 @@ def reasons_table(name: str) -> str:
     return table(("reason", "status", "meaning", "metadata"), rows)
 
 
+def metrics_table(name: str) -> str:
+    """The metrics of a room."""
+    rows = [
+        (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels), family.meaning)
+        for family in METRICS[name]
+    ]
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -102,6 +124,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     for page, names, make in (
         ("settings.md", SETTINGS, settings_table),
         ("errors.md", REASONS, reasons_table),
+        ("metrics.md", METRICS, metrics_table),
     ):
         path = ROOT / "docs" / page
         text = path.read_text(encoding="utf-8")

@@ -10,9 +10,12 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from meshwright.agent import metrics as metrics_module
+from meshwright.agent.metric_families import FAMILIES
 from meshwright.serving.address import Address
 from meshwright.serving.metrics import Family, Metrics, installed_metrics
 from meshwright.serving.metrics_endpoint import served
+from meshwright.serving.rpc_metrics import FAMILIES as RPC_FAMILIES
 from meshwright.serving.startup import StartupError
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
@@ -101,6 +104,15 @@ async def test_a_run_can_be_read_from_the_metrics(mesh: AgentMesh) -> None:
     assert samples["process_resident_memory_bytes"] > 0
 
 
+async def test_an_agent_has_every_metric_of_the_reference_and_no_other(mesh: AgentMesh) -> None:
+    metrics = installed_metrics()
+    assert metrics is not None
+    families = {family.name: family.documentation for family in metrics.registry.collect()}
+    ours = {name: text for name, text in families.items() if name.startswith("meshwright")}
+    reference = {f.name.removesuffix("_total"): f.meaning for f in (*FAMILIES, *RPC_FAMILIES)}
+    assert ours == reference
+
+
 async def test_what_is_under_way_is_counted(mesh: AgentMesh) -> None:
     mesh.model.script = in_turn(Hang())
     session_id = await mesh.new_session()
@@ -119,6 +131,14 @@ async def test_what_is_under_way_is_counted(mesh: AgentMesh) -> None:
     assert samples["meshwright_model_requests_total{model=other,outcome=cancelled}"] == 1
     assert samples["meshwright_event_delivery_seconds_count"] >= 1
     assert samples["meshwright_event_delivery_seconds_sum"] < LIMIT
+
+
+async def test_runs_that_wait_for_a_worker_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_module, "QUEUE_SECONDS", 0.02)
+    async with agent_mesh(tmp_path, [Hang()], metrics_address=ANYWHERE, max_runs=1) as mesh:
+        for _ in range(3):
+            await mesh.start(await mesh.new_session(), "hang")
+        await scraper().becomes(meshwright_runs_active=1, meshwright_runs_queued=2)
 
 
 async def test_an_error_of_the_model_is_counted_by_its_reason(mesh: AgentMesh) -> None:

@@ -171,6 +171,24 @@ def test_services_find_each_other_by_sockets_and_only_the_gateway_has_a_port(
 
 
 @pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1:9464", ["127.0.0.1:9464", "127.0.0.1:9465", "127.0.0.1:9466"]),
+        ("[::1]:1", ["[::1]:1", "[::1]:2", "[::1]:3"]),
+        ("127.0.0.1:0", ["127.0.0.1:0"] * 3),
+        ("nonsense", ["nonsense"] * 3),
+    ],
+)
+def test_each_service_has_a_port_of_its_own_for_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, expected: list[str]
+) -> None:
+    monkeypatch.setenv("MESHWRIGHT_METRICS_ADDRESS", address)
+    plan = Plan("127.0.0.1", 8080, tmp_path, Path("/run/x"), {})
+    services = ("agent", "tools", "browser")
+    assert [plan.environment(service)["MESHWRIGHT_METRICS_ADDRESS"] for service in services] == expected
+
+
+@pytest.mark.parametrize(
     ("service", "gets"),
     [("agent", {"OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY"}), ("tools", {"AWS_SECRET_ACCESS_KEY"}), ("browser", set())],
 )
