@@ -30,11 +30,12 @@ class ControlPlane:
         self._host = host
         self._programs: list[Program] = []
         self._token = secrets.token_urlsafe(24)
-        self.url = f"https://{host}:{free_port(host)}"
+        self.url = ""
         self.kubeconfig = folder / "kubeconfig.json"
 
     def start(self) -> None:
         """Start all and wait until the API answers and the default service account is there."""
+        self.url = f"https://{self._host}:{free_port(self._host)}"
         self._write_files()
         etcd = f"http://127.0.0.1:{free_port('127.0.0.1')}"
         peer = f"http://127.0.0.1:{free_port('127.0.0.1')}"

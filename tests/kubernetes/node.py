@@ -122,6 +122,8 @@ state = "{self._folder}/state"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE}"
   disable_apparmor = true
+  # Where this machine is itself a guest without CAP_SYS_RESOURCE, nothing may be made less likely to be killed.
+  restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"
     conf_dir = "{self._folder}/cni"
