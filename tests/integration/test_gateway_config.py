@@ -15,6 +15,7 @@ from meshwright.gateway.settings import GatewaySettings
 from meshwright.serving.startup import StartupError
 from tests.support import grpc_web
 from tests.support.gateway_mesh import AGENT, GetAgent, running_mesh
+from tests.support.token_issuer import authentication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,9 +128,22 @@ async def test_streams_have_no_timeout_but_the_idle_one(tmp_path: Path) -> None:
 
 async def test_the_filters_stand_in_the_order_that_browsers_need(tmp_path: Path) -> None:
     async with running_mesh(tmp_path) as mesh:
-        filters = connection_manager(await mesh.gateway.admin.config_dump())["http_filters"]
-    names = [entry["name"].rpartition(".")[2] for entry in filters]
-    assert names == ["health_check", "grpc_web", "cors", "csrf", "grpc_stats", "router"]
+        assert filters(await mesh.gateway.admin.config_dump()) == [*BEFORE, *AFTER]
+
+
+async def test_tokens_are_checked_before_calls_are_counted(tmp_path: Path) -> None:
+    given = authentication(tmp_path)
+    del given["mesh_key_file"]
+    async with running_mesh(tmp_path, gateway_calls_per_second=1, **given) as mesh:
+        assert filters(await mesh.gateway.admin.config_dump()) == [*BEFORE, "token_check", "local_ratelimit", *AFTER]
+
+
+BEFORE = ("health_check", "grpc_web", "cors", "csrf")
+AFTER = ("grpc_stats", "router")
+
+
+def filters(dump: dict[str, Any]) -> list[str]:
+    return [entry["name"].rpartition(".")[2] for entry in connection_manager(dump)["http_filters"]]
 
 
 async def test_the_access_log_has_a_line_for_each_request(tmp_path: Path) -> None:

@@ -16,13 +16,20 @@ import structlog
 
 from meshwright.gateway.admin import Admin
 from meshwright.gateway.envoy import GatewayError, start_envoy, validate_config
-from meshwright.gateway.render import GatewayFiles, render_routes, write_files
+from meshwright.gateway.followed import follow
+from meshwright.gateway.render import (
+    GatewayFiles,
+    publish_certificate,
+    publish_token_check,
+    render_routes,
+    write_files,
+)
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
 from meshwright.serving.address import MAX_UNIX_PATH_BYTES, Address
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from meshwright.gateway.settings import GatewaySettings
@@ -71,6 +78,7 @@ class Gateway:
             self.admin = Admin(self._files.admin_socket)
             await validate_config(self._files.candidate)
             await self._start(stack)
+            self._follow_files(stack)
             self._exit = stack.pop_all()
         return self
 
@@ -100,6 +108,31 @@ class Gateway:
     def publish_routes(self, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH) -> None:
         """Put other weights into force; new streams follow within milliseconds, open ones stay where they are."""
         publish_routes(self._files.routes_directory, render_routes(self._settings, targets))
+
+    def _follow_files(self, stack: contextlib.AsyncExitStack) -> None:
+        """Put keys and certificates into force as they change."""
+        settings = self._settings
+        if settings.authenticates and not settings.jwks_is_url:
+            self._follow(stack, publish_token_check, Path(settings.auth_jwks))
+        if settings.tls_certificate is not None and settings.tls_key is not None:
+            self._follow(stack, publish_certificate, settings.tls_certificate, settings.tls_key)
+
+    def _follow(
+        self,
+        stack: contextlib.AsyncExitStack,
+        publish_it: Callable[[GatewaySettings, GatewayFiles], None],
+        *paths: Path,
+    ) -> None:
+        def changed() -> None:
+            try:
+                publish_it(self._settings, self._files)
+            except GatewayError as error:
+                log.warning("the former ones stay in force", cause=str(error))
+            else:
+                log.info("read again", files=[str(path) for path in paths])
+
+        following = asyncio.create_task(follow(*paths, changed=changed), name="follow-files")
+        stack.callback(following.cancel)
 
     def _make_directory(self, stack: contextlib.AsyncExitStack) -> Path:
         parent = self._settings.runtime_dir

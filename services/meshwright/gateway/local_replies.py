@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 
 from meshwright.gateway.routes import SERVICES, Service
-from meshwright.serving.errors import MeshError
+from meshwright.serving.errors import MeshError, Quota
 from meshwright.v1 import error_reason_pb2 as reasons
 
 # Envoy's response flags: connection failure, no healthy host, connection ended, circuit breaker open, reset by the
@@ -49,29 +49,41 @@ def _unavailable(service: Service) -> LocalReply:
     return LocalReply(f"/{service.name}/", UNREACHABLE_FLAGS, error.message, _details(error))
 
 
-def _refusal(error: MeshError) -> Refusal:
+def refusal(error: MeshError) -> Refusal:
+    """The error as a local reply says it."""
     return Refusal(error.message, _details(error))
 
 
 LOCAL_REPLIES = tuple(_unavailable(service) for service in SERVICES)
 
-FOREIGN_ORIGIN = _refusal(
+FOREIGN_ORIGIN = refusal(
     MeshError(
         reasons.ERROR_REASON_ORIGIN_NOT_ALLOWED,
         "Pages of this origin may not call here; see MESHWRIGHT_CORS_ORIGINS, and MESHWRIGHT_ALLOWED_HOSTS for other names of this host.",
         metadata={"setting": "MESHWRIGHT_CORS_ORIGINS"},
     )
 )
-FOREIGN_HOST = _refusal(
+FOREIGN_HOST = refusal(
     MeshError(
         reasons.ERROR_REASON_ORIGIN_NOT_ALLOWED,
         "This host name is not allowed here; add it to MESHWRIGHT_ALLOWED_HOSTS.",
         metadata={"setting": "MESHWRIGHT_ALLOWED_HOSTS"},
     )
 )
-UNKNOWN_SERVICE = _refusal(
+UNKNOWN_SERVICE = refusal(
     MeshError(
         reasons.ERROR_REASON_NOT_IMPLEMENTED,
         "There is no such service here; list the services with server reflection.",
     )
 )
+
+
+def rate_limited(limit: int) -> Refusal:
+    """For a client that makes more calls than `limit` a second."""
+    return refusal(
+        MeshError(
+            reasons.ERROR_REASON_QUOTA_EXCEEDED,
+            f"More than {limit} calls a second; call again a little later.",
+            quota=Quota("calls_per_second", limit),
+        )
+    )

@@ -9,7 +9,14 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from meshwright.gateway.local_replies import FOREIGN_HOST, FOREIGN_ORIGIN, LOCAL_REPLIES, UNKNOWN_SERVICE
+from meshwright.gateway.local_replies import (
+    FOREIGN_HOST,
+    FOREIGN_ORIGIN,
+    LOCAL_REPLIES,
+    UNKNOWN_SERVICE,
+    rate_limited,
+)
+from meshwright.gateway.published import current_file, next_generation, publish
 from meshwright.gateway.routes import (
     GRPC_ROUTES,
     ONE_TARGET_EACH,
@@ -18,6 +25,8 @@ from meshwright.gateway.routes import (
     current_routes_file,
     publish_routes,
 )
+from meshwright.gateway.tls import certificate
+from meshwright.gateway.tokens import CAUSES, token_check
 from meshwright.serving.address import Address
 from meshwright.serving.errors import ELSEWHERE_KEY
 
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
 
 ACCESS_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
+CHECK_FILE = "token_check.yaml"
+CERTIFICATE_FILE = "certificate.yaml"
 LEASE_TRIES = 16
 """How many replicas are asked for a lease after the first."""
 LEASE_REQUEST_BYTES = 1024 * 1024
@@ -74,6 +85,16 @@ class GatewayFiles:
         return self.directory / "routes"
 
     @property
+    def token_check_directory(self) -> Path:
+        """The folder that Envoy watches for the check of tokens."""
+        return self.directory / "tokens"
+
+    @property
+    def certificate_directory(self) -> Path:
+        """The folder that Envoy watches for the listener's certificate."""
+        return self.directory / "tls"
+
+    @property
     def admin_socket(self) -> Path:
         """The unix socket of Envoy's admin interface."""
         return self.directory / "admin.sock"
@@ -83,7 +104,6 @@ class GatewayFiles:
 class _Collector:
     addresses: tuple[Address, ...]
     tls: bool
-    trusted_ca: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +117,41 @@ def write_files(settings: GatewaySettings, directory: Path) -> GatewayFiles:
     """Render everything Envoy needs into `directory`, which must exist and belong to this user alone."""
     files = GatewayFiles(directory)
     publish_routes(files.routes_directory, render_routes(settings))
+    publish_token_check(settings, files)
+    publish_certificate(settings, files)
     files.bootstrap.write_text(render_bootstrap(settings, files), encoding="utf-8")
     files.candidate.write_text(render_candidate(settings, files), encoding="utf-8")
     return files
 
 
+def publish_token_check(settings: GatewaySettings, files: GatewayFiles) -> None:
+    """Put the issuer's keys into force as they are now. Raises GatewayError when they cannot be used."""
+    check = token_check(settings)
+    if check is not None:
+        publish(files.token_check_directory, CHECK_FILE, _render("token_check.yaml.j2", check=check))
+
+
+def publish_certificate(settings: GatewaySettings, files: GatewayFiles) -> None:
+    """Put the listener's certificate into force as it is now. Raises GatewayError when it cannot be used."""
+    found = certificate(settings)
+    if found is not None:
+        # Links of another name each time: Envoy reads again only what has another path.
+        links = {"chain.pem": found.chain, "key.pem": found.key}
+        folder = next_generation(files.certificate_directory)
+        text = _render("certificate.yaml.j2", **{name.partition(".")[0]: str(folder / name) for name in links})
+        publish(files.certificate_directory, CERTIFICATE_FILE, text, links)
+
+
 def render_bootstrap(settings: GatewaySettings, files: GatewayFiles) -> str:
     """Envoy's bootstrap: listener, clusters, limits. The routes are read from `files.routes_directory`."""
-    return _bootstrap(settings, files, inline_route_config="")
+    return _bootstrap(settings, files)
 
 
 def render_candidate(
     settings: GatewaySettings, files: GatewayFiles, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH
 ) -> str:
     """The bootstrap with the routes inside, for Envoy's check of both: it does not look into a routes file."""
-    return _bootstrap(settings, files, inline_route_config=_route_config(settings, targets))
+    return _bootstrap(settings, files, inline_route_config=_route_config(settings, targets), inline_check=True)
 
 
 def render_routes(settings: GatewaySettings, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH) -> str:
@@ -119,8 +159,12 @@ def render_routes(settings: GatewaySettings, targets: Mapping[str, Sequence[Targ
     return _render("routes.yaml.j2", route_config=_route_config(settings, targets))
 
 
-def _bootstrap(settings: GatewaySettings, files: GatewayFiles, *, inline_route_config: str) -> str:
+def _bootstrap(
+    settings: GatewaySettings, files: GatewayFiles, *, inline_route_config: str = "", inline_check: bool = False
+) -> str:
     otlp = _otlp(settings.otlp_endpoint)
+    check = token_check(settings)
+    limit = settings.gateway_calls_per_second
     listener = _render(
         "listener.yaml.j2",
         settings=settings,
@@ -134,6 +178,14 @@ def _bootstrap(settings: GatewaySettings, files: GatewayFiles, *, inline_route_c
         local_replies=LOCAL_REPLIES,
         foreign_origin=FOREIGN_ORIGIN,
         services=SERVICES,
+        check=check,
+        inline_check=inline_check,
+        check_directory=str(files.token_check_directory),
+        check_file=str(current_file(files.token_check_directory, CHECK_FILE)),
+        token_causes=CAUSES if check else (),
+        certificate_directory=str(files.certificate_directory) if settings.tls_certificate else "",
+        certificate_file=str(current_file(files.certificate_directory, CERTIFICATE_FILE)),
+        rate_limited=rate_limited(limit),
     )
     clusters = _render(
         "clusters.yaml.j2",
@@ -145,6 +197,8 @@ def _bootstrap(settings: GatewaySettings, files: GatewayFiles, *, inline_route_c
         },
         site=settings.site_address,
         otlp=otlp,
+        check=check,
+        trusted_ca=_trusted_ca(),
     )
     return _render(
         "bootstrap.yaml.j2",
@@ -182,8 +236,11 @@ def _otlp(endpoint: str) -> _Collector | None:
     return _Collector(
         addresses=(Address(url.hostname or "", url.port or 4317),),
         tls=url.scheme == "https",
-        trusted_ca=ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt",
     )
+
+
+def _trusted_ca() -> str:
+    return ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
 
 
 def _access_log(target: str) -> _AccessLog | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshwright.gateway.published import current_file, publish
 from meshwright.v1 import agent_service_pb2, browser_service_pb2, tool_service_pb2
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 READING_VERBS = ("Get", "List", "Read", "Watch")
 ROUTES_FILE = "routes.yaml"
-CURRENT = "current"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +86,9 @@ ONE_TARGET_EACH = {service.cluster: (Target(service.cluster),) for service in SE
 
 def current_routes_file(directory: Path) -> Path:
     """The path under which Envoy reads the routes of `directory`."""
-    return directory / CURRENT / ROUTES_FILE
+    return current_file(directory, ROUTES_FILE)
 
 
 def publish_routes(directory: Path, text: str) -> None:
-    """Put `text` into force for an Envoy that watches `directory`, all at once.
-
-    Envoy reacts to the rename of the link `current`, within milliseconds. It checks the file itself: one that it
-    refuses leaves the former routes in force.
-    """
-    current = directory / CURRENT
-    former = current.resolve() if current.is_symlink() else None
-    number = int(former.name) + 1 if former else 1
-    generation = directory / f"{number:06}"
-    generation.mkdir(parents=True)
-    (generation / ROUTES_FILE).write_text(text, encoding="utf-8")
-    link = directory / f"{CURRENT}.next"
-    link.symlink_to(generation.name)
-    os.replace(link, current)  # noqa: PTH105  # says better what matters here: one atomic step
-    if former:
-        shutil.rmtree(former)
+    """Put routes into force for an Envoy that watches `directory`; new streams follow, open ones stay where they are."""
+    publish(directory, ROUTES_FILE, text)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from meshwright.serving.address import Address, AddressesSetting
+from meshwright.serving.authentication.settings import CallerAuthentication
 from meshwright.serving.settings import MeshSettings
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -28,7 +29,7 @@ def _split(value: object) -> object:
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
-class GatewaySettings(MeshSettings):
+class GatewaySettings(CallerAuthentication, MeshSettings):
     """Where the gateway listens, what stands behind it and what it lets through."""
 
     trusted_network: bool = Field(
@@ -37,10 +38,23 @@ class GatewaySettings(MeshSettings):
         "because only those who may drive the mesh can reach it there, as in a cluster with a network policy, or in a container "
         "whose port is published on loopback only.",
     )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="File with the certificate chain (PEM) with which the gateway speaks TLS, and only TLS, on its port. Read again when "
+        "it changes.",
+    )
+    tls_key: Path | None = Field(
+        default=None, description="File with the private key (PEM, without a password) of MESHWRIGHT_TLS_CERTIFICATE."
+    )
+    tls_ends_before: bool = Field(
+        default=False,
+        description="With authentication, allow the gateway to listen on other addresses than loopback without TLS, because a proxy "
+        "before it, reached by clients over TLS only, ends TLS.",
+    )
     host: str = Field(
         default="127.0.0.1",
-        description="IP address to listen on, or localhost. Only loopback addresses while no authentication is set up, except with "
-        "MESHWRIGHT_TRUSTED_NETWORK.",
+        description="IP address to listen on, or localhost. Other addresses than loopback need MESHWRIGHT_AUTH_JWKS and "
+        "MESHWRIGHT_TLS_CERTIFICATE, or MESHWRIGHT_TRUSTED_NETWORK.",
     )
     port: int = Field(
         default=8080, ge=0, le=65535, description="Port of gRPC, gRPC-Web and the page; 0 picks a free one."
@@ -92,6 +106,13 @@ class GatewaySettings(MeshSettings):
         description="Envoy's memory, in bytes, from 95 % of which it gives memory back and from 98 % of which it "
         "refuses new requests.",
     )
+    gateway_calls_per_second: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="New calls and streams a second that one client may start, with bursts of five seconds' worth; a client is a "
+        "principal with authentication, an IP address without. 0: any number.",
+    )
     gateway_drain_seconds: float = Field(
         default=5.0,
         ge=0,
@@ -104,17 +125,33 @@ class GatewaySettings(MeshSettings):
         """The IP address to listen on."""
         return "127.0.0.1" if self.host == "localhost" else self.host
 
+    @field_validator("tls_key")
+    @classmethod
+    def _key_with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        certificate = info.data.get("tls_certificate")
+        if certificate and key is None:
+            raise ValueError("is needed with MESHWRIGHT_TLS_CERTIFICATE")
+        if key and certificate is None:
+            raise ValueError("has no effect without MESHWRIGHT_TLS_CERTIFICATE: set both, or neither")
+        return key
+
     @field_validator("host")
     @classmethod
-    def _host_is_loopback(cls, host: str, info: ValidationInfo) -> str:
+    def _host_is_safe(cls, host: str, info: ValidationInfo) -> str:
         host = host.removeprefix("[").removesuffix("]")
-        trusted = info.data.get("trusted_network", False)
-        if host != "localhost" and not ipaddress.ip_address(host).is_loopback and not trusted:
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback or info.data.get("trusted_network"):
+            return host
+        if not info.data.get("auth_jwks"):
             raise ValueError(
                 f"{host} would let every machine that reaches this one drive its agents, and the gateway has no "
-                "authentication configured. Keep 127.0.0.1 and reach it from elsewhere through a tunnel: "
-                "ssh -L 8080:127.0.0.1:8080 this-machine. Where the network itself keeps others out, say so with "
+                "authentication configured: set MESHWRIGHT_AUTH_JWKS. Or keep 127.0.0.1 and reach it from elsewhere through a "
+                "tunnel: ssh -L 8080:127.0.0.1:8080 this-machine. Where the network itself keeps others out, say so with "
                 "MESHWRIGHT_TRUSTED_NETWORK=true."
+            )
+        if not info.data.get("tls_certificate") and not info.data.get("tls_ends_before"):
+            raise ValueError(
+                f"callers would send their tokens to {host} in clear text: set MESHWRIGHT_TLS_CERTIFICATE and "
+                "MESHWRIGHT_TLS_KEY. Where a proxy before the gateway ends TLS, say so with MESHWRIGHT_TLS_ENDS_BEFORE=true."
             )
         return host
 
