@@ -152,12 +152,11 @@ class Watcher:
         while True:
             await self._subscription.wait()
             events = self._subscription.take()
-            sample = agent_metrics.due()
             sent = False
             for frame in self._frames_of(events):
                 sent = True
                 yield frame
-            if sample and sent:
+            if sent and agent_metrics.due():
                 agent_metrics.delivered(events)
             while self._receipts:
                 sent = True
