@@ -104,9 +104,9 @@ format: .venv/.dev ## Format the sources, and fix what can be fixed
 
 .PHONY: lock
 lock: .venv/.dev ## Resolve the locked dependencies anew; UPGRADE=1 takes the newest versions
-	@for name in build server dev; do \
+	@for name in build images server dev; do \
 	  case $$name in \
-	    build) sources="requirements/build.in" ;; \
+	    build|images) sources="requirements/$$name.in" ;; \
 	    server) sources="pyproject.toml --extra server --extra models" ;; \
 	    dev) sources="pyproject.toml --all-extras --constraint requirements/server.txt" ;; \
 	  esac; \

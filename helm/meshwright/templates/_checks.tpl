@@ -44,6 +44,9 @@
 {{- fail (printf "gateway.service.type=%s without auth.enabled=true would let everybody outside the cluster drive the mesh. Set up auth, or keep ClusterIP." .Values.gateway.service.type) }}
 {{- end }}
 {{- end }}
+{{- if and .Values.auth.enabled (ne .Values.gateway.service.type "ClusterIP") (not .Values.gateway.tls.secret) }}
+{{- fail (printf "gateway.service.type=%s without gateway.tls.secret would have callers send their tokens in clear text. Set gateway.tls.secret, or keep ClusterIP behind an Ingress." .Values.gateway.service.type) }}
+{{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled=true needs ingress.host: the gateway answers only under names that it knows." }}
 {{- end }}
@@ -86,7 +89,7 @@
 {{- fail "auth: keys, issuer, audience or meshKeySecret are set and auth.enabled is false. Set auth.enabled=true, or leave them empty." }}
 {{- end }}
 {{- end }}
-{{- if and (or .Values.quotas.sessions .Values.quotas.runs .Values.quotas.tokensPerDay) (not .Values.auth.enabled) }}
+{{- if and (or .Values.quotas.sessions .Values.quotas.runs .Values.quotas.tokensPerDay .Values.quotas.leases) (not .Values.auth.enabled) }}
 {{- fail "quotas are each principal's, and without auth.enabled=true all callers are one. Set up auth, or leave quotas at 0." }}
 {{- end }}
 {{- end }}

@@ -42,6 +42,7 @@
 - {name: MESHWRIGHT_BROWSER_CAPACITY, value: {{ .capacity | quote }}}
 - {name: MESHWRIGHT_BROWSER_WARM, value: {{ .warm | quote }}}
 - {name: MESHWRIGHT_BROWSER_SANDBOX, value: {{ .sandbox | quote }}}
+- {name: MESHWRIGHT_QUOTA_LEASES, value: {{ $.root.Values.quotas.leases | quote }}}
 {{- end }}
 {{- end }}
 
@@ -49,6 +50,12 @@
 {{- $name := include "meshwright.fullname" .root -}}
 {{ include "meshwright.env" . }}
 {{ include "meshwright.env-of-auth" . }}
+{{- if not .root.Values.auth.enabled }}
+# The network policy keeps others out.
+- {name: MESHWRIGHT_TRUSTED_NETWORK, value: "true"}
+{{- else if not .root.Values.gateway.tls.secret }}
+- {name: MESHWRIGHT_TLS_ENDS_BEFORE, value: "true"}
+{{- end }}
 - {name: MESHWRIGHT_HOST, value: 0.0.0.0}
 - {name: MESHWRIGHT_PORT, value: "8080"}
 - {name: MESHWRIGHT_AGENT_ADDRESS, value: "{{ $name }}-agent:8081"}

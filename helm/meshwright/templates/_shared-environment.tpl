@@ -18,17 +18,17 @@
 {{- if .root.Values.metrics.enabled }}
 - {name: MESHWRIGHT_METRICS_ADDRESS, value: "0.0.0.0:{{ .root.Values.metrics.port }}"}
 {{- end }}
+# The network policy is what lets services listen without authentication, and show their figures.
+- {name: MESHWRIGHT_TRUSTED_NETWORK, value: {{ .root.Values.networkPolicy.enabled | quote }}}
 {{ include "meshwright.env-of-auth" . }}
 {{- if .root.Values.auth.enabled }}
 - {name: MESHWRIGHT_MESH_KEY_FILE, value: /etc/meshwright/mesh-key/key}
 {{- end }}
 {{- end }}
 
-{{/* The network policy is what lets services listen without authentication, and show their figures. */}}
 {{- define "meshwright.env-of-auth" -}}
-- {name: MESHWRIGHT_TRUSTED_NETWORK, value: {{ .root.Values.networkPolicy.enabled | quote }}}
 {{- with .root.Values.auth }}
-{{- if .enabled }}
+{{- if .enabled -}}
 - {name: MESHWRIGHT_AUTH_JWKS, value: {{ default "/etc/meshwright/jwks/jwks.json" .jwksUrl | quote }}}
 - {name: MESHWRIGHT_AUTH_ISSUER, value: {{ .issuer | quote }}}
 - {name: MESHWRIGHT_AUTH_AUDIENCE, value: {{ .audience | quote }}}

@@ -1,0 +1,172 @@
+"""How the chart's pods run: hardened, watched, and stopped with time enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from meshwright.agent.settings import AgentSettings
+from meshwright.browser.settings import BrowserSettings
+from meshwright.gateway.settings import GatewaySettings
+from meshwright.serving.health import LIVE
+from meshwright.serving.server import CLEAN_UP_SECONDS, DRAIN_HOOK_SECONDS
+from meshwright.serving.settings import MeshSettings, documented
+from meshwright.site.settings import SiteSettings
+from meshwright.tools.settings import ToolSettings
+from tests.support.chart import VALUES_FILES, Manifest, Object, nested, render, rendered
+
+SETTINGS: dict[str, type[MeshSettings]] = {
+    "agent": AgentSettings,
+    "tools": ToolSettings,
+    "browser": BrowserSettings,
+    "gateway": GatewaySettings,
+    "web": SiteSettings,
+}
+GRPC_SERVICES = ("agent", "tools", "browser")
+AHEAD_OF_THE_GATEWAY = {"MESHWRIGHT_AGENT_CANARY_ADDRESS"}
+"""What the chart says already and the gateway does not read yet."""
+
+
+def pods(manifest: Manifest) -> list[tuple[str, Object, Object]]:
+    """Component, specification and container of each pod."""
+    return [
+        (pod["metadata"]["labels"]["app.kubernetes.io/component"], pod["spec"], pod["spec"]["containers"][0])
+        for pod in manifest.pods.values()
+    ]
+
+
+@pytest.mark.parametrize("name", VALUES_FILES)
+def test_pods_have_no_rights_that_they_do_not_need(name: str) -> None:
+    for component, spec, container in pods(rendered(name)):
+        assert len(spec["containers"]) == 1
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        profile = spec["securityContext"]["seccompProfile"]["type"]
+        assert profile == "RuntimeDefault" or (component == "browser" and profile == "Localhost")
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"]["memory"]
+        assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+
+
+@pytest.mark.parametrize("name", VALUES_FILES)
+def test_identities_have_no_rights_and_each_component_its_own(name: str) -> None:
+    manifest = rendered(name)
+    assert all(it["automountServiceAccountToken"] is False for it in manifest.of("ServiceAccount").values())
+    assert not manifest.of("Role") | manifest.of("ClusterRole") | manifest.of("RoleBinding")
+    for component, spec, _ in pods(manifest):
+        if component != "test":
+            assert spec["serviceAccountName"] == f"mesh-{component}"
+            assert spec["serviceAccountName"] in manifest.of("ServiceAccount")
+
+
+@pytest.mark.parametrize("name", VALUES_FILES)
+def test_every_variable_is_a_setting_of_the_service_and_set_once(name: str) -> None:
+    for component, _, container in pods(rendered(name)):
+        names = [it["name"] for it in container.get("env", [])]
+        assert len(names) == len(set(names)), component
+        if component in SETTINGS:
+            known = {row.variable for row in documented(SETTINGS[component])}
+            assert set(names) - AHEAD_OF_THE_GATEWAY <= known, component
+
+
+@pytest.mark.parametrize("name", VALUES_FILES)
+def test_services_take_the_values_that_the_chart_gives_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for component, _, container in pods(rendered(name)):
+        if component not in SETTINGS:
+            continue
+        with monkeypatch.context() as patch:
+            for it in container["env"]:
+                patch.setenv(it["name"], it.get("value", "redis://redis:6379/0"))
+            SETTINGS[component].load()
+
+
+def test_a_setting_of_the_values_wins_over_the_charts_own() -> None:
+    settings = {"MESHWRIGHT_MAX_STEPS": "60", "MESHWRIGHT_LOG_LEVEL": "debug"}
+    environment = render(nested(agent__settings=settings)).environment("agent")
+    assert settings.items() <= environment.items()
+
+
+@pytest.mark.parametrize("component", GRPC_SERVICES)
+def test_probes_ask_the_service_itself(component: str) -> None:
+    (container,) = rendered("default").pods[f"mesh-{component}"]["spec"]["containers"]
+    (port,) = (port["containerPort"] for port in container["ports"] if port["name"] == "grpc")
+    assert container["livenessProbe"]["grpc"] == {"port": port, "service": LIVE}
+    assert container["startupProbe"]["grpc"] == {"port": port, "service": LIVE}
+    # The whole, which the drain turns off and which may wait for the store.
+    assert container["readinessProbe"]["grpc"] == {"port": port}
+
+
+def test_agents_that_are_down_do_not_restart_the_gateway() -> None:
+    (container,) = rendered("default").pods["mesh-gateway"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["livenessProbe"].keys() & {"tcpSocket", "httpGet"} == {"tcpSocket"}
+
+
+@pytest.mark.parametrize("name", VALUES_FILES)
+def test_a_pod_that_stops_has_the_time_that_its_service_takes(name: str) -> None:
+    manifest = rendered(name)
+    for component in GRPC_SERVICES:
+        environment = manifest.environment(component)
+        needed = float(environment["MESHWRIGHT_DRAIN_DELAY"]) + float(environment["MESHWRIGHT_STOP_GRACE"])
+        patience = manifest.pods[f"mesh-{component}"]["spec"]["terminationGracePeriodSeconds"]
+        assert patience > needed + DRAIN_HOOK_SECONDS + CLEAN_UP_SECONDS
+    gateway = manifest.pods["mesh-gateway"]["spec"]
+    sleep = float(gateway["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    drain = float(manifest.environment("gateway")["MESHWRIGHT_GATEWAY_DRAIN_SECONDS"])
+    assert gateway["terminationGracePeriodSeconds"] > sleep + drain
+
+
+def test_the_drain_of_a_browser_is_as_long_as_the_values_say() -> None:
+    manifest = render(nested(browser__drain={"delay": 7, "grace": 1800}))
+    assert manifest.pods["mesh-browser"]["spec"]["terminationGracePeriodSeconds"] == 1827
+    environment = manifest.environment("browser")
+    assert (environment["MESHWRIGHT_DRAIN_DELAY"], environment["MESHWRIGHT_STOP_GRACE"]) == ("7", "1800")
+
+
+def test_browsers_have_shared_memory_and_the_profile_that_their_sandbox_needs() -> None:
+    values = nested(browser__sandbox="on", browser__seccomp__type="Localhost", browser__shm="1Gi")
+    manifest = render(values)
+    spec = manifest.pods["mesh-browser"]["spec"]
+    assert spec["securityContext"]["seccompProfile"] == {
+        "type": "Localhost",
+        "localhostProfile": "meshwright/chromium.json",
+    }
+    assert {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}} in spec["volumes"]
+    assert manifest.environment("browser")["MESHWRIGHT_BROWSER_SANDBOX"] == "on"
+
+
+@pytest.mark.parametrize("component", [*SETTINGS])
+def test_pods_go_where_the_values_say(component: str) -> None:
+    wanted: dict[str, Any] = {
+        "nodeSelector": {"pool": "agents"},
+        "tolerations": [{"key": "pool", "operator": "Exists"}],
+        "priorityClassName": "high",
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "podLabels": {"sidecar": "no"},
+        "podAnnotations": {"note": "yes"},
+        "serviceAccountAnnotations": {"role": "reader"},
+    }
+    manifest = render({component: wanted})
+    pod = manifest.pods[f"mesh-{component}"]
+    for key in ("nodeSelector", "tolerations", "priorityClassName"):
+        assert pod["spec"][key] == wanted[key]
+    assert pod["spec"]["affinity"]["nodeAffinity"] == wanted["affinity"]["nodeAffinity"]
+    assert pod["metadata"]["labels"]["sidecar"] == "no"
+    assert pod["metadata"]["annotations"] == {"note": "yes"}
+    assert manifest.one("ServiceAccount", component)["metadata"]["annotations"] == {"role": "reader"}
+
+
+@pytest.mark.parametrize("component", [*SETTINGS])
+def test_pods_of_a_component_spread_over_zones_and_nodes(component: str) -> None:
+    pod = rendered("default").pods[f"mesh-{component}"]
+    constraints = pod["spec"]["topologySpreadConstraints"]
+    assert [it["topologyKey"] for it in constraints] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    for it in constraints:
+        assert it["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
