@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from meshwright.client.backoff import Backoff
+from meshwright.client.connection import Renewals
 from meshwright.client.errors import InternalError
 from meshwright.client.records import Artifact
 from meshwright.v1.agent_service_pb2 import ReadArtifactRequest
@@ -25,12 +26,14 @@ ATTEMPTS = 5
 async def read_artifact(connection: Connection, session_id: str, artifact_id: str) -> Artifact:
     """The file with its content. A broken transfer begins anew, a few times. Raises NotFound, MeshError."""
     request = ReadArtifactRequest(session_id=session_id, artifact_id=artifact_id)
-    backoff = Backoff()
+    backoff, renewals = Backoff(), Renewals(connection)
     while True:
         try:
             return await _read(connection, request)
         except grpc.aio.AioRpcError as failure:
             error = connection.failed(failure, connection.timeout)
+            if renewals.may_help(error):
+                continue
             wait = backoff.next(error.retry_after)
             if not connection.worth_retrying(error) or backoff.attempts >= ATTEMPTS:
                 raise error from failure
@@ -46,7 +49,8 @@ async def save_artifact(connection: Connection, session_id: str, artifact_id: st
 async def _read(connection: Connection, request: ReadArtifactRequest) -> Artifact:
     described: Artifact | None = None
     content = bytearray()
-    async for piece in connection.stub.ReadArtifact(request, timeout=connection.timeout, metadata=connection.metadata):
+    metadata = await connection.metadata()
+    async for piece in connection.stub.ReadArtifact(request, timeout=connection.timeout, metadata=metadata):
         if piece.HasField("artifact"):
             described = Artifact.read(piece.artifact)
         else:

@@ -9,7 +9,7 @@ import grpc
 from grpc import ChannelConnectivity, StatusCode
 
 from meshwright.client.backoff import Backoff
-from meshwright.client.errors import DeadlineExceeded, MeshError, Unavailable
+from meshwright.client.errors import DeadlineExceeded, MeshError, Unauthenticated, Unavailable
 from meshwright.client.statuses import error_from_rpc
 from meshwright.client.tracing import trace_metadata
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from meshwright.client.credentials import Credentials
     from meshwright.client.target import Target
 
 A = TypeVar("A", bound="Message")
@@ -29,19 +30,18 @@ SHORTEST_ATTEMPT_SECONDS = 0.05
 class Connection:
     """One channel to one mesh. It is opened when it is first used, inside the running loop."""
 
-    def __init__(self, target: Target, token: str | None, timeout: float) -> None:
+    def __init__(self, target: Target, credentials: Credentials, timeout: float) -> None:
         self.target = target
         self.timeout = timeout
-        self._credentials: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),) if token else ()
+        self._credentials = credentials
         self.closed = False
         self._reached = False
         self._channel: grpc.aio.Channel | None = None
         self._stub: AgentServiceStub | None = None
 
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with a call that is made now: who calls, and on behalf of which span of the app."""
-        return self._credentials + trace_metadata()
+    async def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with a call that is made now: who calls, and on behalf of which span of the app. Raises Unauthenticated."""
+        return await self._credentials.metadata() + trace_metadata()
 
     @property
     def stub(self) -> AgentServiceStub:
@@ -71,13 +71,17 @@ class Connection:
         seconds = self.timeout if timeout is None else timeout
         deadline = loop.time() + seconds
         backoff = Backoff()
+        renewals = Renewals(self)
         while True:
             try:
+                metadata = await self.metadata()
                 got = await method(self.stub)(
-                    request, timeout=max(deadline - loop.time(), SHORTEST_ATTEMPT_SECONDS), metadata=self.metadata
+                    request, timeout=max(deadline - loop.time(), SHORTEST_ATTEMPT_SECONDS), metadata=metadata
                 )
             except grpc.aio.AioRpcError as failure:
                 error = self.failed(failure, seconds)
+                if renewals.may_help(error):
+                    continue
                 wait = backoff.next(error.retry_after)
                 if not self.worth_retrying(error) or loop.time() + wait >= deadline:
                     raise error from failure
@@ -111,6 +115,10 @@ class Connection:
         """Whether the same call may succeed soon. A mesh that was never there is not waited for."""
         return isinstance(error, Unavailable) and self._reached
 
+    def has_another_token(self) -> bool:
+        """The token was not taken: whether another one may be."""
+        return self._credentials.refused()
+
     def unreachable(self, cause: MeshError) -> Unavailable:
         """What to tell a person when nothing answers at the address."""
         if self._is_connected():
@@ -130,3 +138,22 @@ class Connection:
 
     def _is_connected(self) -> bool:
         return self._channel is not None and self._channel.get_state() is ChannelConnectivity.READY
+
+
+class Renewals:
+    """Tries another token once where one was not taken, until something works again."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._tried = False
+
+    def may_help(self, error: MeshError) -> bool:
+        """Whether to do the same again at once, with another token."""
+        if self._tried or not isinstance(error, Unauthenticated):
+            return False
+        self._tried = True
+        return self._connection.has_another_token()
+
+    def reset(self) -> None:
+        """Something worked."""
+        self._tried = False

@@ -90,7 +90,11 @@ class FailedPrecondition(MeshError):
 
 
 class Unauthenticated(MeshError):
-    """The mesh asks for valid credentials: give `Mesh` a token."""
+    """The mesh asks for a token, or does not take the one that it was shown: `metadata["cause"]` says why.
+
+    Give `Mesh` a `token`, or set MESHWRIGHT_TOKEN or MESHWRIGHT_TOKEN_FILE. With a function that gives tokens this is raised only when
+    a new one was refused as well.
+    """
 
     default_code = StatusCode.UNAUTHENTICATED
 

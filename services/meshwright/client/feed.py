@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import grpc
 
 from meshwright.client.backoff import Backoff
+from meshwright.client.connection import Renewals
 from meshwright.client.errors import InternalError, MeshError, Unavailable
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Feed:
         self._call: Call | None = None
         self._told_to_go = False
         self._backoff = Backoff()
+        self._renewals = Renewals(connection)
         self._broken_at: float | None = None
         self._hole_at: int | None = None
 
@@ -166,6 +168,8 @@ class Feed:
     async def _broke(self, error: MeshError, cause: BaseException | None = None) -> None:
         """Wait a moment before the stream is opened anew, or raise the error where that is of no use."""
         self._drop()
+        if self._renewals.may_help(error):
+            return
         if not self._worth_reopening(error):
             raise error from cause
         now = asyncio.get_running_loop().time()
@@ -184,6 +188,7 @@ class Feed:
     def _progressed(self) -> None:
         self._broken_at = None
         self._backoff.reset()
+        self._renewals.reset()
 
     def _drop(self) -> None:
         call, self._call = self._call, None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from meshwright.client.backoff import Backoff
 from meshwright.client.connection import Connection
+from meshwright.client.credentials import Credentials, TokenSource
 from meshwright.client.errors import Unavailable
 from meshwright.client.infos import AgentInfo, SessionInfo
 from meshwright.client.options import run_spec
@@ -38,20 +39,23 @@ class Mesh:
     """
 
     def __init__(
-        self, address: str | None = None, *, token: str | None = None, timeout: float = TIMEOUT_SECONDS
+        self, address: str | None = None, *, token: TokenSource | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
         """Args:
             address: `host:port`, `https://host` (TLS) or `unix:/path`. None: MESHWRIGHT_ADDRESS, or else localhost:8080.
-            token: Bearer token that is sent with every call.
+            token: Bearer token that is sent with every call, or a function, async or not, that gives it: it is asked when the mesh is
+                first used, and again whenever the token is not taken any more. None: MESHWRIGHT_TOKEN, or the content of the file
+                that MESHWRIGHT_TOKEN_FILE names, or else none.
             timeout: Deadline in seconds of every call that is not a stream, retries included.
 
         Raises:
             ValueError: the address is none, or the token would travel in clear text to another machine.
         """
         target = Target.parse(address)
-        if token and not (target.secure or target.local):
+        credentials = Credentials(token)
+        if credentials.some and not (target.secure or target.local):
             raise ValueError(f"A token does not go to {target.name} in clear text: write https://{target.endpoint}")
-        self._connection = Connection(target, token, timeout)
+        self._connection = Connection(target, credentials, timeout)
 
     @property
     def address(self) -> str:

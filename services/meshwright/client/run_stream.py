@@ -52,7 +52,7 @@ class Conversation:
 
     async def open(self, cursor: int) -> Call:
         """A stream that joins the session, or makes it, and gives the task unless that was done."""
-        call = self.connection.stub.Converse(metadata=self.connection.metadata)
+        call = self.connection.stub.Converse(metadata=await self.connection.metadata())
         self.call = call
         start = pb.ConverseStart(session_id=self.session_id, session=self.new_session, after_sequence=cursor)
         try:

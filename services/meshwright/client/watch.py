@@ -42,7 +42,7 @@ class WatchStream(EventStream):
             request = WatchSessionRequest(
                 session_id=session_id, after_sequence=cursor, filter=wanted, until_run_id=until_run_id
             )
-            return connection.stub.WatchSession(request, metadata=connection.metadata)
+            return connection.stub.WatchSession(request, metadata=await connection.metadata())
 
         self._feed = Feed(connection, open_call, cursor=after, gapless=wanted == EventFilter(), ends=bool(until_run_id))
 

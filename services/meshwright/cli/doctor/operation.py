@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,7 +13,7 @@ import grpc
 from meshwright.cli.doctor.finding import good, missing, note, warning
 from meshwright.cli.up.checks import CannotStartError, check_port
 from meshwright.cli.up.health import GRPC_SERVICES
-from meshwright.client import AgentInfo, Mesh, MeshError
+from meshwright.client import AgentInfo, Mesh, MeshError, Unauthenticated
 from meshwright.client.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 REACH_SECONDS = 5.0
 LITTLE_SPACE_BYTES = 1 << 30
+LOGIN_ADVICE = "docs/security.md says how to have callers show tokens"
 MODEL_ADVICE = (
     "set OPENAI_API_KEY, ANTHROPIC_API_KEY or GOOGLE_API_KEY, or MESHWRIGHT_MODEL and MESHWRIGHT_OPENAI_BASE_URL"
 )
@@ -41,6 +43,7 @@ def check_settings() -> Iterator[Finding]:
         return
     yield _data_folder(agent)
     yield _model(agent)
+    yield _authentication(agent)
     try:
         check_port(gateway.bind_address, gateway.port)
     except CannotStartError as error:
@@ -85,6 +88,27 @@ def _model(settings: object) -> Finding:
     return missing("model", f"{spec}, whose key is not set", f"set {' or '.join(names)}")
 
 
+def _authentication(settings: object) -> Finding:
+    """Whether callers have to show tokens, and whether those could be checked here."""
+    from meshwright.serving.authentication.settings import CallerAuthentication
+    from meshwright.serving.startup import StartupError
+
+    assert isinstance(settings, CallerAuthentication)
+    if not settings.authenticates:
+        return note(
+            "login", "none: whoever reaches the mesh may use it, so it listens on this machine only", LOGIN_ADVICE
+        )
+    if settings.jwks_is_url:
+        return good("login", f"tokens of {settings.auth_issuer}, with the keys at {settings.auth_jwks}")
+    from meshwright.serving.authentication.key_source import KeyFile
+
+    try:
+        keys = KeyFile(Path(settings.auth_jwks)).current
+    except StartupError as error:
+        return missing("login", str(error))
+    return good("login", f"tokens of {settings.auth_issuer}, with {len(keys)} keys in {settings.auth_jwks}")
+
+
 async def check_mesh(address: str | None) -> AsyncIterator[Finding]:
     """What runs at the address, and how its services are."""
     try:
@@ -93,6 +117,10 @@ async def check_mesh(address: str | None) -> AsyncIterator[Finding]:
             yield good("mesh", _describe(mesh.address, agent))
             async for finding in _services(mesh.address):
                 yield finding
+    except Unauthenticated as error:
+        yield missing(
+            "token", error.message, "set MESHWRIGHT_TOKEN to a token, or MESHWRIGHT_TOKEN_FILE to a file that has one"
+        )
     except MeshError as error:
         yield note("mesh", error.message)
 

@@ -16,6 +16,9 @@ NEXT_STEPS = {
     "RUN_EXPIRED": "Give it more time with --timeout, or make the task smaller.",
     "STEP_LIMIT_REACHED": "Make the task smaller; in the same session (--session) the next run knows what was found.",
     "NO_BROWSER_AVAILABLE": "Wait for other runs, or raise MESHWRIGHT_BROWSER_CAPACITY where the mesh runs.",
+    "UNAUTHENTICATED": "Set MESHWRIGHT_TOKEN to a token, or MESHWRIGHT_TOKEN_FILE to a file that has one; who runs the mesh knows where to "
+    "get it.",
+    "QUOTA_EXCEEDED": "Who runs the mesh sets the limits: MESHWRIGHT_QUOTA_SESSIONS, _RUNS, _TOKENS_PER_DAY, _LEASES.",
     "SESSION_BUSY": "Wait for the session's active run, or cancel it.",
 }
 

@@ -24,6 +24,7 @@ from meshwright.client import (
     NotFound,
     RunFinished,
     RunOutcome,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -73,7 +74,7 @@ def choose_display(as_json: bool = False) -> Display:
 
 def exit_code_of(error: MeshError) -> ExitCode:
     """The exit code for a request that was refused or could not be made."""
-    if isinstance(error, InvalidArgument | NotFound | FailedPrecondition):
+    if isinstance(error, InvalidArgument | NotFound | FailedPrecondition | Unauthenticated):
         return ExitCode.USAGE
     if isinstance(error, Unavailable) or error.code is StatusCode.DEADLINE_EXCEEDED:
         return ExitCode.UNREACHABLE

@@ -19,7 +19,7 @@ from meshwright.cli.up.checks import CannotStartError, check_packages, check_por
 from meshwright.cli.up.console import LastingConsole
 from meshwright.cli.up.greeting import greet
 from meshwright.cli.up.mesh import LocalMesh
-from meshwright.cli.up.plan import Plan, make_runtime_dir
+from meshwright.cli.up.plan import Plan, make_mesh_key, make_runtime_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,7 @@ def up(host: str, port: int, data_dir: Path | None, model: str | None, open_page
     with lock:
         try:
             plan = Plan(host, port, folder, runtime_dir, settings)
+            make_mesh_key(plan.mesh_key)
             return asyncio.run(_Command(plan, console, open_page).run())
         finally:
             shutil.rmtree(runtime_dir, ignore_errors=True)

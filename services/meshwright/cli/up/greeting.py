@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from meshwright.cli.up.health import wait_served
-from meshwright.client import Mesh, MeshError
+from meshwright.client import Mesh, MeshError, Unauthenticated
+from meshwright.client.credentials import TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,8 +26,9 @@ THROUGH_GATEWAY_SECONDS = 15.0
 async def greet(plan: Plan, console: Console, started: float) -> None:
     """Ask the mesh through its front door what it is, and say how to use it. `started` is on the monotonic clock."""
     try:
-        async with Mesh(plan.address) as mesh:
-            agent = await mesh.wait_ready(THROUGH_GATEWAY_SECONDS)
+        # Without a token, which would not go to another address of this machine in clear text.
+        async with Mesh(plan.address, token="") as mesh:
+            agent = await _what_it_is(mesh)
         async with asyncio.timeout(THROUGH_GATEWAY_SECONDS):
             await wait_served(plan)
     except (MeshError, TimeoutError) as error:
@@ -39,13 +41,24 @@ async def greet(plan: Plan, console: Console, started: float) -> None:
     console.print("Ctrl-C stops it.", style="dim", highlight=False)
 
 
-def _ways(plan: Plan, agent: AgentInfo) -> Table:
-    task = agent.example_tasks[0] if agent.example_tasks else TASK
+async def _what_it_is(mesh: Mesh) -> AgentInfo | None:
+    """What the mesh says of itself; None where it says nothing to callers without a token."""
+    try:
+        return await mesh.wait_ready(THROUGH_GATEWAY_SECONDS)
+    except Unauthenticated:
+        return None
+
+
+def _ways(plan: Plan, agent: AgentInfo | None) -> Table:
+    task = agent.example_tasks[0] if agent is not None and agent.example_tasks else TASK
     elsewhere = "" if plan.port == 8080 else f" --address {plan.address}"
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("Model", escape(agent.model) + (_OFFLINE if agent.offline else ""))
+    if agent is None:
+        table.add_row("Login", f"clients show a token: export {TOKEN_VARIABLE}=...")
+    else:
+        table.add_row("Model", escape(agent.model) + (_OFFLINE if agent.offline else ""))
     table.add_row("Page", plan.url)
     table.add_row("Command", escape(f'meshwright run "{task}"{elsewhere}'))
     table.add_row("Python", escape(f'async with Mesh("{plan.address}") as mesh: print(await mesh.ask("..."))'))

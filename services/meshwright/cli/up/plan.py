@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -18,6 +19,16 @@ METERED = ("agent", "tools", "browser")
 """The services that have metrics, in the order of their ports."""
 PREFIX = "meshwright-"
 PROVIDER_KEY = re.compile(r"_API_KEY$")
+AUTHENTICATING = ("agent", "tools", "browser")
+"""The services that check callers' tokens, and that vouch for their callers among themselves."""
+OWN_SECRETS = {
+    "MESHWRIGHT_MESH_KEY_FILE": AUTHENTICATING,
+    "MESHWRIGHT_TLS_KEY": ("gateway",),
+    # Of whoever calls a mesh, not of the mesh.
+    "MESHWRIGHT_TOKEN": (),
+    "MESHWRIGHT_TOKEN_FILE": (),
+}
+"""Secrets of Meshwright's own, or where they are, and who gets them."""
 ANY_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 # Somebody waits at the terminal: streams are told to go at once, and nobody needs long to end.
 STOP_SETTINGS = {"MESHWRIGHT_STOP_GRACE": "2", "MESHWRIGHT_GATEWAY_DRAIN_SECONDS": "2"}
@@ -47,6 +58,11 @@ class Plan:
         return f"http://{self.address}"
 
     @property
+    def mesh_key(self) -> Path:
+        """The secret of this mesh's services, unless another file was named."""
+        return self.runtime_dir / "mesh.key"
+
+    @property
     def logs(self) -> Path:
         """Folder of the services' logs."""
         return self.data_dir / "logs"
@@ -68,6 +84,8 @@ class Plan:
         }
         if service in METERED and (address := environment.get("MESHWRIGHT_METRICS_ADDRESS")):
             environment["MESHWRIGHT_METRICS_ADDRESS"] = _own_port(address, METERED.index(service))
+        if service in AUTHENTICATING and environment.get("MESHWRIGHT_AUTH_JWKS"):
+            environment.setdefault("MESHWRIGHT_MESH_KEY_FILE", str(self.mesh_key))
         # Of another mesh, perhaps; a service here listens on its socket.
         environment.pop("MESHWRIGHT_LISTEN", None)
         if service in inner:
@@ -86,10 +104,21 @@ def _for_service(service: str) -> dict[str, str]:
 
     The agent speaks to model providers and the tools may speak to an object store. What runs pages of others gets none.
     """
+    return {name: value for name, value in os.environ.items() if _is_for(service, name)}
+
+
+def _is_for(service: str, variable: str) -> bool:
+    if variable in OWN_SECRETS:
+        return service in OWN_SECRETS[variable]
     if service == "agent":
-        return dict(os.environ)
-    secret = PROVIDER_KEY if service == "tools" else ANY_SECRET
-    return {name: value for name, value in os.environ.items() if not secret.search(name)}
+        return True
+    return not (PROVIDER_KEY if service == "tools" else ANY_SECRET).search(variable)
+
+
+def make_mesh_key(file: Path) -> None:
+    """A new secret, for nobody else's eyes."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(f"{secrets.token_urlsafe(32)}\n")
 
 
 def make_runtime_dir() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from meshwright.client.credentials import TokenSource
 from meshwright.client.mesh import TIMEOUT_SECONDS
 from meshwright.client.mesh import Mesh as AsyncMesh
 from meshwright.client.session import PAGE_SIZE
@@ -31,7 +32,7 @@ class Mesh:
     """
 
     def __init__(
-        self, address: str | None = None, *, token: str | None = None, timeout: float = TIMEOUT_SECONDS
+        self, address: str | None = None, *, token: TokenSource | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
         self._mesh = AsyncMesh(address, token=token, timeout=timeout)
 
