@@ -100,6 +100,18 @@ async def test_a_takeover_of_the_parent_takes_the_children_too(store: Store) -> 
     assert (await store.get_run(ME, "ses_1", "run_child")).state == RunState.RUN_STATE_FINISHED
 
 
+async def test_a_takeover_reaches_the_children_of_children_whatever_became_of_their_parents(store: Store) -> None:
+    await a_session(store)
+    await a_run(store)
+    deposed = await a_claim(store, 0.0)
+    at_work, done = await a_child(store, deposed, "run_at_work"), await a_child(store, deposed, "run_done")
+    below = [await a_child(store, child, f"{child.run.run_id}_child") for child in (at_work, done)]
+    await an_end(store, done)
+    await a_claim(store)
+    for grandchild in below:
+        assert await refusal(store.append(grandchild.claim, [a_notice()])) == "RUN_CLAIM_LOST"
+
+
 async def test_what_a_child_used_is_counted_with_its_parent_only(store: Store) -> None:
     await a_session(store)
     await a_run(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
@@ -58,6 +59,8 @@ class StoreModel:
         """Every claim that was ever given."""
         self.lost: set[tuple[str, int]] = set()
         """Runs and tokens of claims that had certainly ended before the present burst."""
+        self.held_under: dict[tuple[str, int], tuple[str, int]] = {}
+        """Of claims on children: that on the parent."""
         self.refused: set[str] = set()
         """Texts of events that must not be anywhere."""
         self._count = 0
@@ -107,7 +110,7 @@ class StoreModel:
 
     async def release(self, claimed: ClaimedRun) -> None:
         await self._store().release_claims([claimed.claim])
-        self.lost.add((claimed.claim.run_id, claimed.claim.token))
+        self.lost.add(held_by(claimed))
 
     async def delegate(self, claimed: ClaimedRun) -> None:
         session_id, run_id, text = claimed.claim.session_id, self._next("child"), self._next("queued")
@@ -117,14 +120,21 @@ class StoreModel:
         except MeshError as error:
             self._was_refused(error, claimed, [text])
             return
-        self.claims.append(child)
+        self._take_child(child, claimed)
         self.logs[session_id].texts[child.run.first_sequence] = text
 
     async def adopt(self, claimed: ClaimedRun, child: ClaimedRun) -> None:
         try:
-            self.claims.append(await self._store().claim_child(claimed.claim, child.claim.run_id))
+            adopted = await self._store().claim_child(claimed.claim, child.claim.run_id)
         except MeshError as error:
             assert error.reason_name in ("RUN_CLAIM_LOST", "RUN_NOT_FOUND", "RUN_FINISHED")  # noqa: PT017
+            return
+        assert held_by(claimed) not in self.lost
+        self._take_child(adopted, claimed)
+
+    def _take_child(self, child: ClaimedRun, parent: ClaimedRun) -> None:
+        self.claims.append(child)
+        self.held_under[held_by(child)] = held_by(parent)
 
     async def append(self, claimed: ClaimedRun, count: int, *, end: bool) -> None:
         run_id = claimed.claim.run_id
@@ -136,7 +146,7 @@ class StoreModel:
             run.CopyFrom(claimed.run)
             finished(run)
             drafts.append(the_end(run_id))
-        held = (run_id, claimed.claim.token) not in self.lost
+        held = held_by(claimed) not in self.lost
         try:
             events = await self._store().append(claimed.claim, drafts, run)
         except MeshError as error:
@@ -149,7 +159,7 @@ class StoreModel:
 
     def _was_refused(self, error: MeshError, claimed: ClaimedRun, texts: Sequence[str]) -> None:
         assert error.reason_name == "RUN_CLAIM_LOST"
-        self.lost.add((claimed.claim.run_id, claimed.claim.token))
+        self.lost.add(held_by(claimed))
         self.refused.update(texts)
 
     async def say(self, session_id: str, count: int) -> None:
@@ -161,11 +171,11 @@ class StoreModel:
         except MeshError as error:
             assert error.reason_name == "RUN_NOT_FOUND"  # noqa: PT017
 
-    async def trim(self, session_id: str, retention: Retention) -> None:
-        await self._store().trim(session_id, retention)
+    async def trim(self, session_id: str, seconds: float, events: int) -> None:
+        await self._store().trim(session_id, _retention(seconds, events))
 
-    async def sweep(self, retention: Retention) -> None:
-        await self._store().trim_all(retention)
+    async def sweep(self, seconds: float, events: int) -> None:
+        await self._store().trim_all(_retention(seconds, events))
 
     async def watch(self, session_id: str, back: int) -> None:
         """Follow a session from some events before its end."""
@@ -219,18 +229,32 @@ class StoreModel:
             assert watcher.cursor == last
 
     def _note_what_is_lost(self) -> None:
-        """Of the claims on a run only the latest can hold."""
-        latest = {claimed.claim.run_id: 0 for claimed in self.claims}
-        for claimed in self.claims:
-            latest[claimed.claim.run_id] = max(latest[claimed.claim.run_id], claimed.claim.token)
-        tokens = Counter((claimed.claim.run_id, claimed.claim.token) for claimed in self.claims)
+        """Of the claims on a run only the latest can hold, and those on its descendants only if they were given under it."""
+        tokens = Counter(held_by(claimed) for claimed in self.claims)
         assert all(count == 1 for count in tokens.values()), "a token was given twice"
-        self.lost |= {held for held in tokens if held[1] < latest[held[0]]}
+        latest: dict[str, int] = {}
+        for run_id, token in tokens:
+            latest[run_id] = max(latest.get(run_id, 0), token)
+        for held in tokens:
+            above: tuple[str, int] | None = held
+            while above is not None:
+                if above[1] < latest[above[0]]:
+                    self.lost.add(held)
+                above = self.held_under.get(above)
 
     async def close(self) -> None:
         for log in self.logs.values():
             for watcher in log.watchers:
                 watcher.subscription.close()
+
+
+def _retention(seconds: float, events: int) -> Retention:
+    return Retention(time.time() + seconds if seconds else 0.0, events)
+
+
+def held_by(claimed: ClaimedRun) -> tuple[str, int]:
+    """Run and token."""
+    return claimed.claim.run_id, claimed.claim.token
 
 
 def _check_ends(runs: Sequence[Run], events: dict[int, Event], first: int) -> None:

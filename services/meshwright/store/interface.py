@@ -328,6 +328,10 @@ class Store(Protocol):
         """
         ...
 
+    async def followed(self, session_id: str) -> bool:
+        """Whether anybody follows the session's events, at this replica or another."""
+        ...
+
     def listen(self, listener: Callable[[Signal], None]) -> None:
         """Have every signal given to `listener`, in the event loop. One listener for each store."""
         ...

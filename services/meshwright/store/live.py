@@ -100,6 +100,10 @@ class LiveTails:
         self._by_session[session_id].add(subscription)
         return subscription
 
+    def followed(self, session_id: str) -> bool:
+        """Whether anybody follows the session here."""
+        return session_id in self._by_session
+
     def leave(self, subscription: Subscription) -> None:
         """Forget a subscription."""
         subscriptions = self._by_session.get(subscription.session_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshwright.store.interface import Claim, ClaimedRun
 from meshwright.store.redis import keys
-from meshwright.store.redis.claims import depose_children, held_anew
+from meshwright.store.redis.claims import depose_descendants, held_anew
 from meshwright.store.redis.connection import Client, answered
 from meshwright.store.redis.plan import FIRST_SEQUENCE, Plan, child_member, now, run_field
 from meshwright.store.redis.runs import ACTIVE, FINISHED, claim_guards
@@ -49,7 +49,7 @@ async def claiming(client: Client, claim: Claim, run_id: str) -> tuple[ClaimedRu
         raise run_finished(run)
     plan = held_anew(run, record, token, now(), (owner or b"").decode(), 0)
     plan.guards += claim_guards(claim)
-    await depose_children(client, claim.session_id, run_id, plan)
+    await depose_descendants(client, claim.session_id, run_id, plan)
     return ClaimedRun(
         Claim(claim.session_id, run_id, int(token) + 1, claim.principal), run, cancelled is not None
     ), plan

@@ -77,7 +77,7 @@ async def _claim_of(
         return None
     claimed, plan = _claiming(session_id, oldest, owner, time, time + lease_micros)
     if oldest.state == ACTIVE:
-        await depose_children(client, session_id, oldest.run_id, plan)
+        await depose_descendants(client, session_id, oldest.run_id, plan)
     if await carry_out(session_id, plan) != "done":
         return None
     await _reschedule(client, session_id, score, time + lease_micros)
@@ -116,14 +116,22 @@ def held_anew(run: Run, record: bytes, token: bytes, time: int, owner: str, unti
     )
 
 
-async def depose_children(client: Client, session_id: str, run_id: str, plan: Plan) -> None:
-    """Have the plan end the claims on a run's children: whoever held them was the run's holder before."""
+async def depose_descendants(client: Client, session_id: str, run_id: str, plan: Plan) -> None:
+    """Have the plan end the claims on a run's children and theirs: whoever held them was the run's holder before."""
     ordinals = await answered(client.hget(keys.state(session_id), "ordinals"))
     members = await answered(client.zrange(keys.children(session_id), 0, -1))
     plan.guards.append(("ordinals", ordinals or "", "moved"))
     for parent, _, child in (member.decode().partition("/") for member in members):
-        if parent == run_id:
+        if await _descends(client, session_id, parent, run_id):
             plan.counts[run_field(child, "token")] = 1
+
+
+async def _descends(client: Client, session_id: str, run_id: str, ancestor: str) -> bool:
+    """Whether a run is the ancestor, or one of its descendants, ended or not."""
+    while run_id and run_id != ancestor:
+        record = await answered(client.hget(keys.state(session_id), run_field(run_id, "record")))
+        run_id = Run.FromString(record or b"").parent_run_id
+    return run_id == ancestor
 
 
 async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:

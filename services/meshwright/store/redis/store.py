@@ -390,6 +390,11 @@ class RedisStore:
         """See Store."""
         return self._follower.subscribe(session_id)
 
+    async def followed(self, session_id: str) -> bool:
+        """See Store."""
+        ((_, replicas),) = await answered(self._client.pubsub_numsub(keys.live(session_id)))
+        return self._follower.subscriptions.followed(session_id) or replicas > 0
+
     def listen(self, listener: Callable[[Signal], None]) -> None:
         """See Store."""
         self._listener = listener

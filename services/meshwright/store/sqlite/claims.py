@@ -13,6 +13,14 @@ from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.run_pb2 import Run, RunState
 
 QUEUED, ACTIVE, FINISHED = RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ACTIVE, RunState.RUN_STATE_FINISHED
+DEPOSE_DESCENDANTS = """
+WITH RECURSIVE descendants (run_id) AS (
+    SELECT ?
+    UNION ALL
+    SELECT runs.run_id FROM runs JOIN descendants ON runs.parent = descendants.run_id WHERE runs.parent <> '')
+UPDATE runs SET token = token + 1 WHERE state <> ? AND parent <> '' AND run_id IN (
+    SELECT run_id FROM descendants LIMIT -1 OFFSET 1)
+"""
 HELD = "run_id = ? AND token = ? AND state = ?"
 
 
@@ -53,7 +61,7 @@ def claim(connection: sqlite3.Connection, owner: str, lease_micros: int) -> Clai
 
 
 def _hold(connection: sqlite3.Connection, held: Claim, record: bytes, owner: str, until: int) -> Run:
-    """Give a run to an owner, and take its children from whoever had them."""
+    """Give a run to an owner, and take its children and theirs from whoever had them."""
     run = Run.FromString(record)
     run.state = ACTIVE
     run.attempt += 1
@@ -63,9 +71,7 @@ def _hold(connection: sqlite3.Connection, held: Claim, record: bytes, owner: str
         "UPDATE runs SET state = ?, record = ?, token = ?, owner = ?, lease_until = ? WHERE run_id = ?",
         (ACTIVE, record_of(run), held.token, owner, until, held.run_id),
     )
-    connection.execute(
-        "UPDATE runs SET token = token + 1 WHERE parent = ? AND parent <> '' AND state <> ?", (held.run_id, FINISHED)
-    )
+    connection.execute(DEPOSE_DESCENDANTS, (held.run_id, FINISHED))
     return run
 
 

@@ -292,6 +292,10 @@ class SqliteStore:
         """See Store."""
         return self._tails.subscribe(session_id)
 
+    async def followed(self, session_id: str) -> bool:
+        """See Store."""
+        return self._tails.followed(session_id)
+
     def listen(self, listener: Callable[[Signal], None]) -> None:
         """See Store."""
         self._listener = listener
