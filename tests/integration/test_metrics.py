@@ -120,6 +120,7 @@ async def test_what_is_under_way_is_counted(mesh: AgentMesh) -> None:
     watch = mesh.stub.WatchSession(pb.WatchSessionRequest(session_id=session_id))
     await watch.read()
     await scraper().becomes(meshwright_runs_active=1, meshwright_watchers=1)
+    await mesh.model.wait_requests()
     await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id, run_id=run.run_id))
     events = await mesh.events(session_id, run.run_id)
     assert events[-1].HasField("run_finished")
