@@ -21,7 +21,7 @@ from meshwright.tools.settings import ToolSettings
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.event_pb2 import ApprovalState, Event
-from meshwright.v1.run_pb2 import RunOutcome, RunSpec
+from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunSpec
 from tests.model_script import Call, Hang, Request, Say, Steps, in_turn
 from tests.model_server import ModelServer
 from tests.support.agent_mesh import PATIENCE, AgentMesh, ConverseDoor, Door, UnaryDoor, agent_mesh
@@ -123,6 +123,31 @@ async def test_an_input_through_one_replica_reaches_the_run_of_another(tmp_path:
         events = await watching
     assert whole(events)
     assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_CANCELLED
+
+
+async def test_a_client_that_comes_back_at_another_replica_has_not_vanished(tmp_path: Path, redis_url: str) -> None:
+    gate = asyncio.Event()
+    script = in_turn(Call("test.wait", {}), Say("Still here."))
+    here, there = (
+        agent_mesh(tmp_path / name, script, [gate_tool(gate)], store_url=redis_url, disconnect_grace=0.3)
+        for name in ("here", "there")
+    )
+    async with here as first, there as second:
+        session_id = await first.new_session()
+        stream = first.stub.Converse()
+        await stream.write(pb.ConverseRequest(command_id="1", start=pb.ConverseStart(session_id=session_id)))
+        spec = RunSpec(task="wait")
+        spec.options.on_disconnect = DisconnectPolicy.DISCONNECT_POLICY_CANCEL
+        await stream.write(pb.ConverseRequest(command_id="2", start_run=pb.StartRunCommand(spec=spec)))
+        await second.wait_for(session_id, "run_started")
+        back = second.stub.WatchSession(pb.WatchSessionRequest(session_id=session_id))
+        await back.read()
+        stream.cancel()
+        run_id = (await second.stub.ListRuns(pb.ListRunsRequest(session_id=session_id))).runs[0].run_id
+        asyncio.get_running_loop().call_later(1.0, gate.set)
+        events = await second.events(session_id, run_id)
+        back.cancel()
+    assert events[-1].run_finished.answer == "Still here."
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshwright.agent.verbs import Verbs
-    from meshwright.agent.watching import Watchers
+    from meshwright.store.interface import Store
 
 log = structlog.get_logger(__name__)
 
@@ -22,9 +22,9 @@ log = structlog.get_logger(__name__)
 class Abandonment:
     """Gives clients time to come back before their runs are cancelled."""
 
-    def __init__(self, verbs: Verbs, watchers: Watchers, grace: float) -> None:
+    def __init__(self, verbs: Verbs, store: Store, grace: float) -> None:
         self._verbs = verbs
-        self._watchers = watchers
+        self._store = store
         self._grace = grace
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -44,10 +44,10 @@ class Abandonment:
 
     async def _cancel_unless_watched(self, principal: str, session_id: str, run_ids: Sequence[str]) -> None:
         await asyncio.sleep(self._grace)
-        if self._watchers.watching(session_id):
-            return
         for run_id in run_ids:
             try:
+                if await self._store.followed(session_id):
+                    return
                 await self._verbs.cancel_run(principal, CancelRunRequest(session_id=session_id, run_id=run_id))
             except MeshError as error:
                 log.info("agent.abandoned_run_not_cancelled", run_id=run_id, reason=error.reason_name)

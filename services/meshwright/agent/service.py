@@ -71,7 +71,7 @@ class AgentServicer(AgentServiceServicer):
         self._agent = agent
         self.dispatcher = dispatcher
         self.watchers = Watchers()
-        self.abandonment = Abandonment(verbs, self.watchers, disconnect_grace)
+        self.abandonment = Abandonment(verbs, store, disconnect_grace)
 
     async def Converse(
         self, requests: AsyncIterator[pb.ConverseRequest], context: Context

@@ -214,10 +214,6 @@ class Watchers:
     def __len__(self) -> int:
         return len(self._watchers)
 
-    def watching(self, session_id: str) -> bool:
-        """Whether anybody watches the session."""
-        return any(watcher.session_id == session_id for watcher in self._watchers)
-
     def add(self, watcher: Watcher) -> None:
         """Look after a watcher."""
         self._watchers.add(watcher)
