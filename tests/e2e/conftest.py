@@ -49,6 +49,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory, model_port: int, demo_dir: Pa
     with mesh_process(
         tmp_path_factory.mktemp("mesh"),
         MESHWRIGHT_SITE_DEMO_DIR=str(demo_dir),
+        MESHWRIGHT_METRICS_ADDRESS="127.0.0.1:0",
         MESHWRIGHT_OPENAI_BASE_URL=f"http://127.0.0.1:{model_port}/v1",
     ) as running:
         yield running

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import aiohttp
 import grpc
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from meshwright.agent import metrics as metrics_module
 from meshwright.agent.metric_families import FAMILIES
@@ -23,6 +21,7 @@ from meshwright.v1.browser_service_pb2 import AcquireLeaseRequest, ReleaseLeaseR
 from tests.model_script import Call, Fail, Hang, Say, in_turn
 from tests.support.agent_mesh import AgentMesh, agent_mesh
 from tests.support.agent_tools import gate_tool
+from tests.support.scraper import LIMIT, Scraper
 from tests.support.tool_mesh import browser_server
 from tests.support.tool_stream import tool_server
 
@@ -30,43 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-LIMIT = 10.0
 ANYWHERE = "127.0.0.1:0"
-
-
-class Scraper:
-    """Reads an endpoint as Prometheus does."""
-
-    def __init__(self, address: Address) -> None:
-        self._url = f"http://{address}/metrics"
-
-    async def samples(self) -> dict[str, float]:
-        """Every sample, as `name{label=value}`."""
-        async with aiohttp.ClientSession() as http, http.get(self._url) as response:
-            assert response.status == 200
-            text = await response.text()
-        found = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-                found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-        return found
-
-    async def becomes(self, **expected: float) -> None:
-        """Wait until these samples without labels have these values."""
-        async with asyncio.timeout(LIMIT):
-            while True:
-                samples = await self.samples()
-                if all(samples.get(name) == value for name, value in expected.items()):
-                    return
-                await asyncio.sleep(0.02)
 
 
 def scraper() -> Scraper:
     metrics = installed_metrics()
     assert metrics is not None
     assert metrics.address is not None
-    return Scraper(metrics.address)
+    return Scraper(str(metrics.address))
 
 
 @pytest.fixture
@@ -239,7 +209,7 @@ async def test_a_counter_that_another_keeps_is_read_at_each_scrape() -> None:
     seen = 2
     metrics.counted(Family("counter", "meshwright_seen_total", "Seen."), lambda: seen)
     with served(metrics, Address("127.0.0.1", 0)) as address:
-        before = (await Scraper(address).samples())["meshwright_seen_total"]
+        before = (await Scraper(str(address)).samples())["meshwright_seen_total"]
         seen = 5
-        after = (await Scraper(address).samples())["meshwright_seen_total"]
+        after = (await Scraper(str(address)).samples())["meshwright_seen_total"]
     assert (before, after) == (2, 5)
