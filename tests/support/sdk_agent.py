@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from meshwright.agent.service import agent_service
 from meshwright.agent.settings import AgentSettings
 from meshwright.serving.address import Address
+from meshwright.serving.authentication.settings import ServiceAuthentication
 from meshwright.serving.server import Server
 from meshwright.tools.run import tools_service
 from meshwright.tools.settings import ToolSettings
@@ -67,7 +68,8 @@ async def sdk_agent(
     """A running agent with these tools; None gives it the mesh's own."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(ModelServer(script))
-        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder)
+        shared = {name: settings[name] for name in ServiceAuthentication.model_fields if name in settings}
+        tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder, **shared)
         served = await stack.enter_async_context(Server(tools_service(tool_settings, tools), tool_settings))
         agent = SdkAgent(folder, model, served.address, settings)
         await agent.start()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import grpc
 
 from meshwright.client.backoff import Backoff
-from meshwright.client.connection import Renewals
 from meshwright.client.errors import InternalError
 from meshwright.client.records import Artifact
 from meshwright.v1.agent_service_pb2 import ReadArtifactRequest
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from meshwright.client.connection import Connection
+    from meshwright.client.credentials import Showing
 
 ATTEMPTS = 5
 
@@ -26,13 +26,13 @@ ATTEMPTS = 5
 async def read_artifact(connection: Connection, session_id: str, artifact_id: str) -> Artifact:
     """The file with its content. A broken transfer begins anew, a few times. Raises NotFound, MeshError."""
     request = ReadArtifactRequest(session_id=session_id, artifact_id=artifact_id)
-    backoff, renewals = Backoff(), Renewals(connection)
+    backoff, showing = Backoff(), connection.showing()
     while True:
         try:
-            return await _read(connection, request)
+            return await _read(connection, showing, request)
         except grpc.aio.AioRpcError as failure:
             error = connection.failed(failure, connection.timeout)
-            if renewals.may_help(error):
+            if showing.has_more(error):
                 continue
             wait = backoff.next(error.retry_after)
             if not connection.worth_retrying(error) or backoff.attempts >= ATTEMPTS:
@@ -46,10 +46,10 @@ async def save_artifact(connection: Connection, session_id: str, artifact_id: st
     return await asyncio.to_thread(_write, artifact, Path(path))
 
 
-async def _read(connection: Connection, request: ReadArtifactRequest) -> Artifact:
+async def _read(connection: Connection, showing: Showing, request: ReadArtifactRequest) -> Artifact:
     described: Artifact | None = None
     content = bytearray()
-    metadata = await connection.metadata()
+    metadata = await connection.metadata(showing)
     async for piece in connection.stub.ReadArtifact(request, timeout=connection.timeout, metadata=metadata):
         if piece.HasField("artifact"):
             described = Artifact.read(piece.artifact)

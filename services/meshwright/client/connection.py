@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
 from grpc import ChannelConnectivity, StatusCode
 
 from meshwright.client.backoff import Backoff
-from meshwright.client.errors import DeadlineExceeded, MeshError, Unauthenticated, Unavailable
+from meshwright.client.credentials import Credentials, Showing
+from meshwright.client.errors import DeadlineExceeded, MeshError, Unavailable
 from meshwright.client.statuses import error_from_rpc
 from meshwright.client.tracing import trace_metadata
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from meshwright.client.credentials import Credentials
     from meshwright.client.target import Target
 
 A = TypeVar("A", bound="Message")
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
 
 SHORTEST_ATTEMPT_SECONDS = 0.05
 
@@ -39,9 +40,13 @@ class Connection:
         self._channel: grpc.aio.Channel | None = None
         self._stub: AgentServiceStub | None = None
 
-    async def metadata(self) -> tuple[tuple[str, str], ...]:
+    def showing(self) -> Showing:
+        """Who calls, for one series of attempts."""
+        return Showing(self._credentials)
+
+    async def metadata(self, showing: Showing) -> Metadata:
         """What goes with a call that is made now: who calls, and on behalf of which span of the app. Raises Unauthenticated."""
-        return await self._credentials.metadata() + trace_metadata()
+        return await showing.metadata() + trace_metadata()
 
     @property
     def stub(self) -> AgentServiceStub:
@@ -71,16 +76,16 @@ class Connection:
         seconds = self.timeout if timeout is None else timeout
         deadline = loop.time() + seconds
         backoff = Backoff()
-        renewals = Renewals(self)
+        showing = self.showing()
         while True:
             try:
-                metadata = await self.metadata()
+                metadata = await self.metadata(showing)
                 got = await method(self.stub)(
                     request, timeout=max(deadline - loop.time(), SHORTEST_ATTEMPT_SECONDS), metadata=metadata
                 )
             except grpc.aio.AioRpcError as failure:
                 error = self.failed(failure, seconds)
-                if renewals.may_help(error):
+                if showing.has_more(error):
                     continue
                 wait = backoff.next(error.retry_after)
                 if not self.worth_retrying(error) or loop.time() + wait >= deadline:
@@ -115,10 +120,6 @@ class Connection:
         """Whether the same call may succeed soon. A mesh that was never there is not waited for."""
         return isinstance(error, Unavailable) and self._reached
 
-    def has_another_token(self) -> bool:
-        """The token was not taken: whether another one may be."""
-        return self._credentials.refused()
-
     def unreachable(self, cause: MeshError) -> Unavailable:
         """What to tell a person when nothing answers at the address."""
         if self._is_connected():
@@ -138,22 +139,3 @@ class Connection:
 
     def _is_connected(self) -> bool:
         return self._channel is not None and self._channel.get_state() is ChannelConnectivity.READY
-
-
-class Renewals:
-    """Tries another token once where one was not taken, until something works again."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._tried = False
-
-    def may_help(self, error: MeshError) -> bool:
-        """Whether to do the same again at once, with another token."""
-        if self._tried or not isinstance(error, Unauthenticated):
-            return False
-        self._tried = True
-        return self._connection.has_another_token()
-
-    def reset(self) -> None:
-        """Something worked."""
-        self._tried = False

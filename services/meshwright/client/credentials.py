@@ -9,25 +9,22 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from meshwright.client.errors import Unauthenticated
+from meshwright.client.errors import MeshError, Unauthenticated
 
 TOKEN_VARIABLE = "MESHWRIGHT_TOKEN"  # noqa: S105 (the name of a variable)
 TOKEN_FILE_VARIABLE = "MESHWRIGHT_TOKEN_FILE"  # noqa: S105 (the name of a variable)
 TOKEN_SECONDS = 30.0
-FRESH_SECONDS = 1.0
-"""A token that is so young is not asked for again: others whose calls were refused have just got it."""
 
 TokenSource: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A token, or a function, async or not, that gives the one to use now."""
 
 
 class Credentials:
-    """What goes with calls to tell who makes them. `source` None means MESHWRIGHT_TOKEN or MESHWRIGHT_TOKEN_FILE, or else nothing."""
+    """The token to show now. `source` None means MESHWRIGHT_TOKEN or MESHWRIGHT_TOKEN_FILE, or else nothing."""
 
     def __init__(self, source: TokenSource | None) -> None:
         self._source = _from_environment() if source is None else source
         self._token = self._source if isinstance(self._source, str) else ""
-        self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
 
     @property
@@ -35,30 +32,49 @@ class Credentials:
         """Whether there is anything to show."""
         return bool(self._source)
 
-    async def metadata(self) -> tuple[tuple[str, str], ...]:
-        """For a call that is made now. Raises Unauthenticated when the source gives no token, and what the source raises."""
-        if not self._source:
-            return ()
-        token = self._token or await self._asked(self._source)
-        return (("authorization", f"Bearer {token}"),)
-
-    def refused(self) -> bool:
-        """The token was not taken: whether the source may have another one. A function is asked anew, a string is not."""
-        if isinstance(self._source, str):
-            return False
-        if asyncio.get_running_loop().time() - self._asked_at > FRESH_SECONDS:
-            self._token = ""
-        return True
-
-    async def _asked(self, source: TokenSource) -> str:
-        assert not isinstance(source, str)
+    async def token(self) -> str:
+        """The token; empty for nothing. Raises Unauthenticated when the source gives none, and what the source raises."""
+        if self._token or isinstance(self._source, str):
+            return self._token
         async with self._asking:
             if not self._token:
-                self._token = await _given(source)
-                self._asked_at = asyncio.get_running_loop().time()
+                self._token = await _given(self._source)
         if not self._token:
             raise Unauthenticated("The function that should give the token gave none.")
         return self._token
+
+    def another(self, refused: str) -> bool:
+        """A token was not taken: whether `token` may give another one. A function is asked anew, a string stays what it is."""
+        if isinstance(self._source, str):
+            return False
+        if self._token == refused:
+            self._token = ""
+        return True
+
+
+class Showing:
+    """What one caller shows to the mesh. Where a token is not taken it shows another one, once, until something works again."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._shown = ""
+        self._renewed = False
+
+    async def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with a call to tell who makes it. Raises as `Credentials.token`."""
+        self._shown = await self._credentials.token()
+        return (("authorization", f"Bearer {self._shown}"),) if self._shown else ()
+
+    def has_more(self, error: MeshError) -> bool:
+        """Whether the call that failed may be made again at once, with another token."""
+        if self._renewed or not isinstance(error, Unauthenticated):
+            return False
+        self._renewed = True
+        return self._credentials.another(self._shown)
+
+    def worked(self) -> None:
+        """What was shown last is taken."""
+        self._renewed = False
 
 
 async def _given(source: Callable[[], str | Awaitable[str]]) -> str:

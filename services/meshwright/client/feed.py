@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import grpc
 
 from meshwright.client.backoff import Backoff
-from meshwright.client.connection import Renewals
 from meshwright.client.errors import InternalError, MeshError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from meshwright.client.connection import Connection
+    from meshwright.client.connection import Connection, Metadata
     from meshwright.v1 import agent_service_pb2 as pb
 
 SILENCE_SECONDS = 45.0
@@ -49,7 +48,7 @@ Frame: TypeAlias = "pb.ConverseResponse | pb.WatchSessionResponse"
 class Feed:
     """Frames of WatchSession or Converse, each event exactly once and in order.
 
-    `open_call` starts the stream after a cursor; its call must not refer back to the feed's owner, so that a feed which is
+    `open_call` starts the stream after a cursor, with metadata; its call must not refer back to the feed's owner, so that a feed which is
     dropped ends its stream. `gapless` says that no filter makes holes. `ends` says that the mesh may
     end the stream in good order; otherwise such an end is a break like any other.
     """
@@ -57,7 +56,7 @@ class Feed:
     def __init__(
         self,
         connection: Connection,
-        open_call: Callable[[int], Awaitable[Call]],
+        open_call: Callable[[int, Metadata], Awaitable[Call]],
         *,
         cursor: int,
         gapless: bool,
@@ -72,7 +71,7 @@ class Feed:
         self._call: Call | None = None
         self._told_to_go = False
         self._backoff = Backoff()
-        self._renewals = Renewals(connection)
+        self._showing = connection.showing()
         self._broken_at: float | None = None
         self._hole_at: int | None = None
 
@@ -111,7 +110,7 @@ class Feed:
 
     async def _opened(self) -> Call:
         if self._call is None:
-            self._call = await self._open_call(self.cursor)
+            self._call = await self._open_call(self.cursor, await self._connection.metadata(self._showing))
             self._told_to_go = False
         return self._call
 
@@ -168,7 +167,7 @@ class Feed:
     async def _broke(self, error: MeshError, cause: BaseException | None = None) -> None:
         """Wait a moment before the stream is opened anew, or raise the error where that is of no use."""
         self._drop()
-        if self._renewals.may_help(error):
+        if self._showing.has_more(error):
             return
         if not self._worth_reopening(error):
             raise error from cause
@@ -188,7 +187,7 @@ class Feed:
     def _progressed(self) -> None:
         self._broken_at = None
         self._backoff.reset()
-        self._renewals.reset()
+        self._showing.worked()
 
     def _drop(self) -> None:
         call, self._call = self._call, None

@@ -22,7 +22,7 @@ from meshwright.v1.run_pb2 import RunState
 from meshwright.v1.stream_pb2 import Close
 
 if TYPE_CHECKING:
-    from meshwright.client.connection import Connection
+    from meshwright.client.connection import Connection, Metadata
     from meshwright.client.enums import SteeringMode
     from meshwright.client.events import Event
     from meshwright.client.feed import Call, Frame
@@ -50,9 +50,9 @@ class Conversation:
     """The task has its receipt."""
     call: grpc.aio.StreamStreamCall[pb.ConverseRequest, pb.ConverseResponse] | None = None
 
-    async def open(self, cursor: int) -> Call:
+    async def open(self, cursor: int, metadata: Metadata) -> Call:
         """A stream that joins the session, or makes it, and gives the task unless that was done."""
-        call = self.connection.stub.Converse(metadata=await self.connection.metadata())
+        call = self.connection.stub.Converse(metadata=metadata)
         self.call = call
         start = pb.ConverseStart(session_id=self.session_id, session=self.new_session, after_sequence=cursor)
         try:

@@ -13,7 +13,7 @@ from meshwright.v1.event_pb2 import EventFilter, EventKind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshwright.client.connection import Connection
+    from meshwright.client.connection import Connection, Metadata
     from meshwright.client.events import Event
     from meshwright.client.feed import Call
 
@@ -38,11 +38,11 @@ class WatchStream(EventStream):
         self._cursor = after
         self._follow = follow
 
-        async def open_call(cursor: int) -> Call:
+        async def open_call(cursor: int, metadata: Metadata) -> Call:
             request = WatchSessionRequest(
                 session_id=session_id, after_sequence=cursor, filter=wanted, until_run_id=until_run_id
             )
-            return connection.stub.WatchSession(request, metadata=await connection.metadata())
+            return connection.stub.WatchSession(request, metadata=metadata)
 
         self._feed = Feed(connection, open_call, cursor=after, gapless=wanted == EventFilter(), ends=bool(until_run_id))
 
