@@ -64,7 +64,8 @@ class ToolStream:
         on_browser: Callable[[ExecuteResponse], None],
     ) -> ToolStream:
         """Open a stream for a session. `on_browser` gets the frames that tell of its browser. UNAVAILABLE."""
-        stream = cls(stub.Execute(**forward(None)), on_browser)
+        # A service that starts anew is back in a moment: nothing was asked of it yet, so waiting for it is safe.
+        stream = cls(stub.Execute(**forward(None), wait_for_ready=True), on_browser)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await stream._send(ExecuteRequest(start=start))

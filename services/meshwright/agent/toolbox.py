@@ -81,10 +81,15 @@ class Toolbox:
         self._making_room = asyncio.Lock()
 
     async def tools(self, patterns: Sequence[str] = ()) -> list[OfferedTool]:
-        """The tools whose names fit one of the patterns; all without patterns. UNAVAILABLE."""
+        """The tools whose names fit one of the patterns; all without patterns. UNAVAILABLE, unless they were known before."""
         read_at, tools = self._tools
         if time.monotonic() - read_at > LIST_KEPT_SECONDS:
-            tools = await self._list()
+            try:
+                tools = await self._list()
+            except MeshError as error:
+                if not tools:
+                    raise
+                log.warning("agent.tools_not_listed", reason=error.reason_name)
             self._tools = (time.monotonic(), tools)
         return [tool for tool in tools if fits(tool.name, patterns)]
 
@@ -93,7 +98,9 @@ class Toolbox:
         token = ""
         try:
             while True:
-                page = await self._stub.ListTools(ListToolsRequest(page_token=token), **forward(LIST_SECONDS))
+                # A service that starts anew is back in a moment.
+                request, options = ListToolsRequest(page_token=token), forward(LIST_SECONDS)
+                page = await self._stub.ListTools(request, **options, wait_for_ready=True)
                 tools.extend(OfferedTool.of(tool) for tool in page.tools)
                 token = page.next_page_token
                 if not token:
