@@ -64,6 +64,7 @@ class ControlPlane:
             token_auth_file=self._folder / "tokens.csv",
             allow_privileged="true",
             enable_aggregator_routing="true",
+            kubelet_preferred_address_types="InternalIP",
         )
         server.wait_until(self._ready, START_SECONDS)
         self._run(
