@@ -46,6 +46,8 @@ async def test_runs_wait_for_a_tool_service_that_comes_back(tmp_path: Path) -> N
             model.script = in_turn(Call("test.wait", {}), Say("Done."))
             again = await mesh.start(session_id, "call again")
             await mesh.wait_for(session_id, "tool_call_started")
+            # Long enough for a call that does not wait to fail.
+            await asyncio.sleep(1.0)
             async with Server(tools_service(tools, [gate_tool(gate)]), tools):
                 events = await mesh.events(session_id, again.run_id)
     (end,) = [event.tool_call_finished for event in events if event.HasField("tool_call_finished")]
