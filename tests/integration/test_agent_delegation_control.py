@@ -14,7 +14,7 @@ from meshwright.v1.event_pb2 import ApprovalState, Event, SteeringState
 from meshwright.v1.run_pb2 import RunOutcome, RunSpec, RunState, SteeringMode
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Request, Say, Script, Steps
-from tests.support.agent_mesh import PATIENCE, AgentMesh, ConverseDoor, agent_mesh
+from tests.support.agent_mesh import PATIENCE, ConverseDoor, agent_mesh
 from tests.support.agent_tools import gate_tool, waiting_tool
 from tests.support.delegation import (
     assert_whole,
@@ -47,21 +47,6 @@ def family(*tasks: str, then: str = "Went on.", part: Script = says_what_it_was_
     return by_task({"plan": plan, **dict.fromkeys(tasks, part)})
 
 
-async def events_so_far(mesh: AgentMesh, session_id: str, kind: str, count: int) -> list[Event]:
-    """The session's events up to so many of a kind."""
-    watch = mesh.stub.WatchSession(pb.WatchSessionRequest(session_id=session_id))
-    seen: list[Event] = []
-    try:
-        async with asyncio.timeout(PATIENCE):
-            async for response in watch:
-                seen.extend(response.events)
-                if sum(event.WhichOneof("kind") == kind for event in seen) >= count:
-                    return seen
-    finally:
-        watch.cancel()
-    raise AssertionError(f"the stream ended without {kind}")
-
-
 def outcomes(events: Sequence[Event], run_id: str) -> list[int]:
     return [call.completion.outcome for call in delegations(events, run_id)]
 
@@ -79,7 +64,7 @@ async def test_cancelling_a_run_cancels_its_whole_family_first(tmp_path: Path) -
     async with agent_mesh(tmp_path, deeper, [waiting_tool(cancelled)]) as mesh:
         session_id = await mesh.new_session()
         root = await mesh.start(session_id, "plan")
-        await events_so_far(mesh, session_id, "tool_call_progress", 2)
+        await mesh.events_until(session_id, "tool_call_progress", 2)
         await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id))
         events = await mesh.events(session_id, root.run_id)
         runs = (await mesh.stub.ListRuns(pb.ListRunsRequest(session_id=session_id))).runs
@@ -110,7 +95,7 @@ async def test_cancelling_a_sub_agent_leaves_its_siblings_and_its_parent_at_work
     async with agent_mesh(tmp_path, family("one", "two"), [gate_tool(gate)]) as mesh:
         session_id = await mesh.new_session()
         root = await mesh.start(session_id, "plan")
-        so_far = await events_so_far(mesh, session_id, "tool_call_progress", 2)
+        so_far = await mesh.events_until(session_id, "tool_call_progress", 2)
         one = child_of_task(so_far, "one")
         await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id, run_id=one))
         await mesh.wait_for(session_id, "run_finished")
@@ -204,7 +189,7 @@ async def test_delegating_itself_may_wait_for_a_person_who_changes_the_task(tmp_
         session_id = await mesh.new_session()
         root = await mesh.start(session_id, "plan")
         asked = await mesh.wait_for(session_id, "approval_requested")
-        assert not any(e.run_queued.parent_run_id for e in await events_so_far(mesh, session_id, "message", 1))
+        assert not any(e.run_queued.parent_run_id for e in await mesh.events_until(session_id, "message", 1))
         decision = pb.ApprovalDecision(approve=pb.Approve())
         decision.approve.edited_arguments.update({"task": "better idea", "max_steps": 3})
         approval_id = asked.approval_requested.approval.approval_id

@@ -134,6 +134,27 @@ async def test_a_stopped_worker_hands_its_family_over_after_the_step(tmp_path: P
     assert "Seen." in end(events, run.run_id).answer
 
 
+async def test_a_stopped_worker_that_cannot_wait_leaves_its_family_as_it_is(tmp_path: Path, store_address: str) -> None:
+    made: list[str] = []
+    tool = counting_tool("test.count", Annotations(), made, asyncio.Event())
+    script = by_task({"plan": plan, "look": [COUNT, Say("Seen.")]})
+    asked: list[str] = []
+    async with agent_mesh(tmp_path, script, [tool], store_url=store_address, hand_over_grace=0.1) as mesh:
+        session_id = await mesh.new_session()
+        run = await mesh.start(session_id, "plan")
+        await mesh.wait_for(session_id, "tool_call_progress")
+    asked += [request.last_user_text for request in mesh.model.requests]
+    async with agent_mesh(tmp_path, script, [tool], store_url=store_address) as mesh:
+        events = await mesh.events(session_id, run.run_id)
+    asked += [request.last_user_text for request in mesh.model.requests]
+    assert_whole(events)
+    child = child_of_task(events, "look")
+    assert [attempts(events, run_id) for run_id in (run.run_id, child)] == [[1, 2]] * 2
+    (count,) = [e.tool_call_finished for e in of_run(events, child) if e.HasField("tool_call_finished")]
+    assert count.completion.outcome == ToolOutcome.TOOL_OUTCOME_UNKNOWN
+    assert (made, asked) == (["test.count"], ["plan", "look", "look", "plan"])
+
+
 async def test_a_stopped_worker_does_not_wait_for_a_person_who_is_asked_by_a_sub_agent(
     tmp_path: Path, store_address: str
 ) -> None:

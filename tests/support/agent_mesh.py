@@ -67,13 +67,20 @@ class AgentMesh:
 
     async def wait_for(self, session_id: str, kind: str) -> Event:
         """The first event of a kind, waited for if need be."""
+        return (await self.events_until(session_id, kind, 1))[-1]
+
+    async def events_until(self, session_id: str, kind: str, count: int) -> list[Event]:
+        """The session's events up to so many of a kind, waited for if need be."""
         watch = self.stub.WatchSession(pb.WatchSessionRequest(session_id=session_id))
+        seen: list[Event] = []
         try:
             async with asyncio.timeout(PATIENCE):
                 async for response in watch:
                     for event in response.events:
-                        if event.WhichOneof("kind") == kind:
-                            return event
+                        seen.append(event)
+                        count -= event.WhichOneof("kind") == kind
+                        if not count:
+                            return seen
         finally:
             watch.cancel()
         raise AssertionError(f"the stream ended without {kind}")
