@@ -94,7 +94,7 @@ class RunLog:
 
     def text(self, message_id: str) -> DeltaWriter:
         """A writer of the text of one message."""
-        return DeltaWriter(self._store, self.claim, lambda text: self._composer.text_delta(message_id, text))
+        return DeltaWriter(self._store, self.claim, self._composer.text_deltas(message_id))
 
     def reasoning(self, message_id: str) -> DeltaWriter:
         """A writer of the reasoning before one message."""

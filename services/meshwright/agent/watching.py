@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 15.0
 MAX_EVENTS_IN_FRAME = 256
 MAX_FRAME_BYTES = 1 << 20
+RUN_FINISHED = EventKind.EVENT_KIND_RUN_FINISHED
 
 
 class Selection:
@@ -198,7 +199,7 @@ class Watcher:
                     frame, size = [], 0
                 frame.append(event.frame)
                 size += len(event.frame)
-            if event.kind == EventKind.EVENT_KIND_RUN_FINISHED and event.run_id == self._until_run_id:
+            if event.kind == RUN_FINISHED and event.run_id == self._until_run_id:
                 self.finish()
                 break
         if frame:

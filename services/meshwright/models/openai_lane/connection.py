@@ -27,6 +27,8 @@ class Connection:
     def __init__(self, name: str, endpoint: Endpoint, settings: ModelSettings) -> None:
         self._name = name
         self._endpoint = endpoint
+        # Looking through the whole environment for it takes as long as sending a request.
+        self._proxy = endpoint.proxy
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
         self._ending: dict[aiohttp.ClientResponse, asyncio.TimerHandle] = {}
@@ -79,7 +81,7 @@ class Connection:
                     endpoint.url,
                     data=body,
                     headers=outgoing_headers(),
-                    proxy=endpoint.proxy,
+                    proxy=self._proxy,
                     allow_redirects=False,
                 )
                 if response.status != 200:

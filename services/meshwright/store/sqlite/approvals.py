@@ -15,6 +15,7 @@ from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved, ApprovalState, Event, EventKind
 
 PENDING = ApprovalState.APPROVAL_STATE_PENDING
+REQUESTED = EventKind.EVENT_KIND_APPROVAL_REQUESTED
 
 
 class Settled(NamedTuple):
@@ -27,7 +28,7 @@ class Settled(NamedTuple):
 def store_requested(connection: sqlite3.Connection, log: int, drafts: Sequence[Draft]) -> None:
     """Store the approvals that are asked for in these drafts."""
     for draft in drafts:
-        if draft.kind == EventKind.EVENT_KIND_APPROVAL_REQUESTED:
+        if draft.kind == REQUESTED:
             approval = Event.FromString(draft.payload).approval_requested.approval
             connection.execute(
                 "INSERT INTO approvals (approval_id, log, run_id, state, record) VALUES (?, ?, ?, ?, ?)",

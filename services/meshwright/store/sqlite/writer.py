@@ -16,9 +16,9 @@ from meshwright.store.sqlite.checkpoints import Checkpoints
 from meshwright.v1 import error_reason_pb2 as reasons
 
 T = TypeVar("T")
-REST_FACTOR = 1.0
+REST_FACTOR = 2.0
 """How long the writer rests after a transaction, as a multiple of what that transaction took until everybody had heard of it."""
-MAX_REST_SECONDS = 0.02
+MAX_REST_SECONDS = 0.04
 log = structlog.get_logger(__name__)
 
 
@@ -36,9 +36,9 @@ class Writer:
     """Makes changes in the order in which they came, in the event loop: a commit costs no fsync (see schema), so it takes less time
     than handing it to a thread and back. What takes longer, long changes and checkpoints, has a thread.
 
-    Self-clocking group commit: a quiet store commits each change at once. After each transaction the writer rests for as long as
-    it took until all who wait for it had run, and what comes meanwhile is committed together. So a busy store spends half of
-    its time on commits and their readers at most, and the batches grow with the load. Every change either happens whole or not
+    Self-clocking group commit: a quiet store commits each change at once. After each transaction the writer rests for twice as long
+    as it took until all who wait for it had run, and what comes meanwhile is committed together. So a busy store spends a third
+    of its time on commits and their readers at most, and the batches grow with the load. Every change either happens whole or not
     at all, whatever its neighbours do.
     """
 
