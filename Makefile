@@ -9,6 +9,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PAGE := services/meshwright/site/page/index.html
 GRPCURL := .make/bin/grpcurl
+COMMA := ,
+DOCKER ?= docker
+TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PAGE_SOURCES := $(shell find web protos \( -name node_modules -o -name gen -o -name test \) -prune -o -type f -print)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -84,6 +87,15 @@ page: $(PAGE) ## Build the page
 wheel: .venv/.dev $(PAGE) ## Build the package, the page included, into dist/
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist
 	@ls dist/*.whl
+
+.PHONY: images
+images: ## Build the container images; BASE_IMAGE=..., CA=/path/of/authority.crt, TAG=...
+	@for name in mesh browser; do \
+	  echo "==> meshwright/$$name:$(TAG)"; \
+	  DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --file images/Dockerfile --target $$name --tag meshwright/$$name:$(TAG) \
+	    $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --build-arg PIP_INDEX_URL --build-arg NPM_CONFIG_REGISTRY \
+	    $(if $(CA),--secret id=ca$(COMMA)src=$(CA)) .; \
+	done
 
 .PHONY: reference
 reference: .venv/.dev ## Write the tables of settings and errors in docs/ anew
