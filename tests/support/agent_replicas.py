@@ -23,7 +23,7 @@ from tests.support.mesh_process import clean_environment
 if TYPE_CHECKING:
     import signal
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from tests.model_script import Script, Steps
@@ -78,9 +78,9 @@ async def agent_replicas(
     *,
     started: Sequence[str] | None = None,
     environment: dict[str, str] | None = None,
-    **gateway_settings: object,
+    gateway: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Replicas]:
-    """The gateway knows all names as stable replicas, unless told otherwise; those of `started` run (default: all)."""
+    """Those of `started` run (default: all). The gateway knows all of them, unless its own settings say otherwise."""
     tools_address = Address(path=str(folder / "tools.sock"))
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(ModelServer(script))
@@ -99,9 +99,9 @@ async def agent_replicas(
             stack.push_async_callback(_kill, agent)
         await asyncio.gather(*(agents[name].start() for name in (names if started is None else started)))
         addresses = ",".join(str(agent.address) for agent in agents.values())
-        settings = upstream_settings(folder, **{"agent_address": addresses, **gateway_settings})
-        gateway = await stack.enter_async_context(Gateway(settings))
-        yield Replicas(gateway, model, agents)
+        settings = upstream_settings(folder, **{"agent_address": addresses, **(gateway or {})})
+        running = await stack.enter_async_context(Gateway(settings))
+        yield Replicas(running, model, agents)
 
 
 async def _kill(agent: Replica) -> None:

@@ -27,6 +27,7 @@ class Admin:
     """The admin interface behind a socket. Methods raise OSError when no answer comes within `timeout` seconds."""
 
     def __init__(self, path: Path, *, timeout: float = 2.0) -> None:
+        self.socket = path
         self._path = str(path)
         self._timeout = timeout
 

@@ -25,6 +25,7 @@ from meshwright.gateway.render import (
     write_files,
 )
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
+from meshwright.gateway.traffic import Traffic, TrafficError, targets
 from meshwright.serving.address import MAX_UNIX_PATH_BYTES, Address
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 START_TIMEOUT = 15.0
 KILL_TIMEOUT = 2.0
+SHIFT_TIMEOUT = 2.0
+ROUTES_TAKEN = "http.ingress.rds.mesh.update_success"
+ROUTE_COUNTERS = (ROUTES_TAKEN, "http.ingress.rds.mesh.update_rejected", "http.ingress.rds.mesh.update_failure")
+NO_CANARY = Traffic()
 LOG_LINE_CHARACTERS = 1_000
 
 log = structlog.get_logger(__name__)
@@ -44,6 +49,7 @@ log = structlog.get_logger(__name__)
 class Gateway:
     """An Envoy that runs for as long as the context is open: `async with Gateway(settings) as gateway: ...`.
 
+    `traffic` are the weights to start with. Entering raises TrafficError when they make no sense without a canary.
     Leaving the context stops Envoy at once; call `drain` before to let open requests end. Entering raises GatewayError
     when the port is taken or Envoy refuses its configuration.
     """
@@ -51,7 +57,11 @@ class Gateway:
     admin: Admin
     """Envoy's admin interface."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    traffic: Traffic
+    """The weights in force."""
+
+    def __init__(self, settings: GatewaySettings, traffic: Traffic = NO_CANARY) -> None:
+        self.traffic = traffic
         self._settings = settings
         self._exit = contextlib.AsyncExitStack()
         self._last_words: collections.deque[str] = collections.deque(maxlen=20)
@@ -74,7 +84,7 @@ class Gateway:
         async with contextlib.AsyncExitStack() as stack:
             _check_address(self._address)
             _make_log_folder(self._settings.gateway_access_log)
-            self._files = write_files(self._settings, self._make_directory(stack))
+            self._files = write_files(self._settings, self._make_directory(stack), self._targets(self.traffic))
             self.admin = Admin(self._files.admin_socket)
             await validate_config(self._files.candidate)
             await self._start(stack)
@@ -105,9 +115,35 @@ class Gateway:
         name = "http.ingress.downstream_rq_active"
         return (await self.admin.stats(name))[name]
 
-    def publish_routes(self, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH) -> None:
+    async def shift(self, traffic: Traffic) -> None:
+        """Put other weights into force and wait until they are. Raises TrafficError when they are not: the former ones stay."""
+        former, self.traffic = self.traffic, traffic
+        try:
+            await self._publish_checked(self._targets(traffic))
+        except TrafficError:
+            self.traffic = former
+            # Or the refused file would be the one that Envoy reads when something else makes it read again.
+            self.publish_routes(self._targets(former))
+            raise
+
+    def publish_routes(self, wanted: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH) -> None:
         """Put other weights into force; new streams follow within milliseconds, open ones stay where they are."""
-        publish_routes(self._files.routes_directory, render_routes(self._settings, targets))
+        publish_routes(self._files.routes_directory, render_routes(self._settings, wanted))
+
+    def _targets(self, traffic: Traffic) -> Mapping[str, Sequence[Target]]:
+        return targets(traffic, has_canary=bool(self._settings.agent_canary_address))
+
+    async def _publish_checked(self, wanted: Mapping[str, Sequence[Target]]) -> None:
+        before = await self.admin.stats(*ROUTE_COUNTERS)
+        self.publish_routes(wanted)
+        try:
+            async with asyncio.timeout(SHIFT_TIMEOUT):
+                while (now := await self.admin.stats(*ROUTE_COUNTERS)) == before:  # noqa: ASYNC110  # Envoy just counts
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            raise TrafficError(f"Envoy did not take the new routes within {SHIFT_TIMEOUT:g} s") from None
+        if now[ROUTES_TAKEN] == before[ROUTES_TAKEN]:
+            raise TrafficError(f"Envoy refuses the new routes{self._complaint()}")
 
     def _follow_files(self, stack: contextlib.AsyncExitStack) -> None:
         """Put keys and certificates into force as they change."""

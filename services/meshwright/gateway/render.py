@@ -27,6 +27,7 @@ from meshwright.gateway.routes import (
 )
 from meshwright.gateway.tls import certificate
 from meshwright.gateway.tokens import CAUSES, token_check
+from meshwright.gateway.traffic import CANARY_CLUSTER, SESSION_HEADER, STABLE_CLUSTER, TRACK_HEADER
 from meshwright.serving.address import Address
 from meshwright.serving.errors import ELSEWHERE_KEY
 
@@ -113,14 +114,16 @@ class _AccessLog:
     path: str
 
 
-def write_files(settings: GatewaySettings, directory: Path) -> GatewayFiles:
+def write_files(
+    settings: GatewaySettings, directory: Path, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH
+) -> GatewayFiles:
     """Render everything Envoy needs into `directory`, which must exist and belong to this user alone."""
     files = GatewayFiles(directory)
-    publish_routes(files.routes_directory, render_routes(settings))
+    publish_routes(files.routes_directory, render_routes(settings, targets))
     publish_token_check(settings, files)
     publish_certificate(settings, files)
     files.bootstrap.write_text(render_bootstrap(settings, files), encoding="utf-8")
-    files.candidate.write_text(render_candidate(settings, files), encoding="utf-8")
+    files.candidate.write_text(render_candidate(settings, files, targets), encoding="utf-8")
     return files
 
 
@@ -190,11 +193,7 @@ def _bootstrap(
     clusters = _render(
         "clusters.yaml.j2",
         settings=settings,
-        grpc_upstreams={
-            "agent": settings.agent_address,
-            "tools": settings.tools_address,
-            "browser": settings.browser_address,
-        },
+        grpc_upstreams=_grpc_upstreams(settings),
         site=settings.site_address,
         otlp=otlp,
         check=check,
@@ -209,6 +208,16 @@ def _bootstrap(
     )
 
 
+def _grpc_upstreams(settings: GatewaySettings) -> dict[str, tuple[Address, ...]]:
+    upstreams = {
+        STABLE_CLUSTER: settings.agent_address,
+        CANARY_CLUSTER: settings.agent_canary_address,
+        "tools": settings.tools_address,
+        "browser": settings.browser_address,
+    }
+    return {name: addresses for name, addresses in upstreams.items() if addresses}
+
+
 def _route_config(settings: GatewaySettings, targets: Mapping[str, Sequence[Target]]) -> str:
     return _render(
         "route_config.yaml.j2",
@@ -217,6 +226,8 @@ def _route_config(settings: GatewaySettings, targets: Mapping[str, Sequence[Targ
         clusters=targets,
         grpc_routes=GRPC_ROUTES,
         elsewhere_header=ELSEWHERE_KEY,
+        session_header=SESSION_HEADER,
+        track_header=TRACK_HEADER,
         lease_tries=LEASE_TRIES,
         lease_request_bytes=LEASE_REQUEST_BYTES,
         page_headers=PAGE_HEADERS,

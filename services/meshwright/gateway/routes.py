@@ -47,6 +47,8 @@ class Target:
 
     name: str
     weight: int = 100
+    track: str = ""
+    """How a tester asks for it by header; empty where there is nothing to choose from."""
 
 
 def _service(file: FileDescriptor, name: str, cluster: str) -> Service:

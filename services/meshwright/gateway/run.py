@@ -10,6 +10,9 @@ import structlog
 import uvloop
 
 from meshwright.gateway.gateway import Gateway
+from meshwright.gateway.shifting import follow_traffic, wanted_at_start
+from meshwright.gateway.traffic import Traffic
+from meshwright.gateway.traffic_file import FileTrafficSource
 from meshwright.serving.logs import configure_logs
 from meshwright.serving.process import stop_signals
 from meshwright.serving.startup import StartupError
@@ -42,12 +45,15 @@ async def run_gateway(settings: GatewaySettings, *, on_ready: Callable[[str], No
     `on_ready` is called once with the address that clients may use. Raises StartupError when Envoy cannot start or
     ends by itself.
     """
+    source = FileTrafficSource(settings.data_dir) if settings.agent_canary_address else None
+    traffic, error = wanted_at_start(source) if source is not None else (Traffic(), "")
     with stop_signals() as (first, second):
-        async with Gateway(settings) as gateway:
+        async with Gateway(settings, traffic) as gateway:
             log.info("listening", address=gateway.address)
             if on_ready is not None:
                 on_ready(gateway.address)
-            await _first_of(gateway.wait(), first.wait())
+            following = [] if source is None else [follow_traffic(gateway, source, error=error)]
+            await _first_of(gateway.wait(), first.wait(), *following)
             log.info("stopping", open_requests=await gateway.open_requests())
             await _first_of(gateway.drain(), second.wait())
     log.info("stopped")

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_settings import NoDecode
 
-from meshwright.serving.address import Address, AddressesSetting
+from meshwright.serving.address import Address, AddressesSetting, parse_addresses
 from meshwright.serving.authentication.settings import CallerAuthentication
 from meshwright.serving.settings import MeshSettings
 
@@ -27,6 +27,14 @@ def _split(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+CanarySetting = Annotated[
+    tuple[Address, ...],
+    NoDecode,
+    BeforeValidator(lambda value: parse_addresses(value) if value else ()),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 class GatewaySettings(CallerAuthentication, MeshSettings):
@@ -61,6 +69,11 @@ class GatewaySettings(CallerAuthentication, MeshSettings):
     )
     agent_address: AddressesSetting = Field(
         default=(Address("127.0.0.1", 8081),), description="AgentService: host:port or unix:/path." + REPLICAS
+    )
+    agent_canary_address: CanarySetting = Field(
+        default=(),
+        description="The canary track of AgentService, such as its next version, on the same store: host:port or unix:/path. Several with "
+        "commas; a host name stands for all its addresses. `meshwright traffic` says how much goes there.",
     )
     tools_address: AddressesSetting = Field(
         default=(Address("127.0.0.1", 8082),), description="ToolService: host:port or unix:/path." + REPLICAS

@@ -1,0 +1,179 @@
+"""Wanted weights in a file of the data folder, and beside it what became of them.
+
+`meshwright traffic` writes the one and reads the other; the gateway's process does it the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from meshwright.gateway.traffic import Traffic, TrafficError, TrafficReport
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+log = structlog.get_logger(__name__)
+
+WANTED_FILE = "traffic.json"
+STATE_FILE = "traffic-state.json"
+LOCK_FILE = "traffic.lock"
+LOOK_SECONDS = 0.1
+MAX_HISTORY = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The file's content."""
+
+    canary_weight: int = 0
+    revision: int = 0
+    since: float = 0.0
+    """When it was asked for, in Unix seconds; 0 when it never was."""
+    history: tuple[int, ...] = ()
+    """The canary's former weights, the latest last; a rollback takes that away."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """Without the history."""
+        return Traffic(self.canary_weight, self.revision)
+
+
+class TrafficFile:
+    """The files of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / WANTED_FILE
+
+    def read(self) -> Wanted:
+        """What is wanted; all to the stable track where nobody has asked for anything. Raises TrafficError."""
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return Wanted()
+        except OSError as error:
+            raise TrafficError(f"{self._path} cannot be read: {error.strerror}") from error
+        try:
+            return _wanted(json.loads(text))
+        except (ValueError, TypeError, KeyError) as error:
+            raise TrafficError(f"{self._path} does not hold weights: {error}") from error
+
+    def set(self, canary_weight: int) -> Wanted:
+        """Ask for a weight. Raises TrafficError."""
+        return self._write(lambda wanted: (canary_weight, (*wanted.history, wanted.canary_weight)[-MAX_HISTORY:]))
+
+    def roll_back(self) -> Wanted:
+        """Ask for the weight before the last change. Raises TrafficError when there was none."""
+
+        def former(wanted: Wanted) -> tuple[int, tuple[int, ...]]:
+            if not wanted.history:
+                raise TrafficError("there is nothing to roll back to: the weights were never changed")
+            return wanted.history[-1], wanted.history[:-1]
+
+        return self._write(former)
+
+    def read_report(self) -> TrafficReport | None:
+        """What the gateway said last; None when none ever ran here."""
+        try:
+            return TrafficReport(**json.loads((self._folder / STATE_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def write_report(self, report: TrafficReport) -> None:
+        """Say what became of the weights. Raises OSError."""
+        _replace(self._folder / STATE_FILE, asdict(report))
+
+    def version(self) -> tuple[int, int, int] | None:
+        """Another one whenever the wanted weights may have changed."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _write(self, change: Callable[[Wanted], tuple[int, tuple[int, ...]]]) -> Wanted:
+        try:
+            self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            with self._locked():
+                former = self._former()
+                weight, history = change(former)
+                wanted = Wanted(weight, former.revision + 1, time.time(), history)
+                _replace(self._path, asdict(wanted))
+        except OSError as error:
+            raise TrafficError(f"{self._path} cannot be written: {error.strerror}") from error
+        return wanted
+
+    def _former(self) -> Wanted:
+        """What is wanted; where nobody can read it, a file to begin anew with whose revision was never used."""
+        try:
+            return self.read()
+        except TrafficError:
+            return Wanted(revision=int(time.time()))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._folder / LOCK_FILE).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+class FileTrafficSource:
+    """The TrafficSource of a gateway beside which a person, or a program, writes a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = TrafficFile(folder)
+        self._version = self._file.version()
+
+    def current(self) -> Traffic:
+        """See TrafficSource."""
+        self._version = self._file.version()
+        return self._file.read().traffic
+
+    async def changes(self) -> AsyncIterator[Traffic | TrafficError]:
+        """See TrafficSource. A change is seen within a tenth of a second."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            version = self._file.version()
+            if version == self._version:
+                continue
+            self._version = version
+            try:
+                yield self._file.read().traffic
+            except TrafficError as error:
+                yield error
+
+    def report(self, report: TrafficReport) -> None:
+        """See TrafficSource."""
+        try:
+            self._file.write_report(report)
+        except OSError as error:
+            log.warning("nobody can be told what became of the weights", cause=error.strerror)
+
+
+def _wanted(content: dict[str, Any]) -> Wanted:
+    wanted = Wanted(
+        int(content["canary_weight"]),
+        int(content["revision"]),
+        float(content["since"]),
+        tuple(map(int, content["history"])),
+    )
+    for weight in (wanted.canary_weight, *wanted.history):
+        if not 0 <= weight <= 100:
+            raise ValueError(f"{weight} is no percentage")
+    return wanted
+
+
+def _replace(path: Path, content: dict[str, Any]) -> None:
+    next_path = path.with_name(f"{path.name}.next-{os.getpid()}")
+    next_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    next_path.replace(path)

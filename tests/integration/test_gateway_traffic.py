@@ -1,0 +1,187 @@
+"""Two tracks of the agent: weights that move under open streams, sessions that stay, testers who choose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from meshwright.client import Mesh as Client
+from meshwright.gateway import gateway as gateway_module
+from meshwright.gateway.gateway import Gateway
+from meshwright.gateway.render import render_routes
+from meshwright.gateway.shifting import calls_of_tracks
+from meshwright.gateway.traffic import Traffic, TrafficError
+from meshwright.serving.address import Address
+from meshwright.v1 import agent_service_pb2 as pb
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
+from tests.model_script import Tokens
+from tests.support import grpc_web
+from tests.support.agent_replicas import agent_replicas
+from tests.support.gateway_mesh import GetAgent, Mesh, Upstream, running_mesh, unary, upstream_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from meshwright.client import Run
+    from meshwright.gateway.routes import Target
+    from meshwright.gateway.settings import GatewaySettings
+
+LIMIT = 30.0
+CALLS = 1_000
+SESSION, TRACK = "x-meshwright-session", "x-meshwright-track"
+EFFECTIVE_SECONDS = 1.0
+
+
+@contextlib.asynccontextmanager
+async def two_tracks(folder: Path, **settings: object) -> AsyncIterator[Mesh]:
+    """A mesh whose agent says `agent` on the stable track and `canary` on the other."""
+    address = Address(path=str(folder / "canary.sock"))
+    canary = Upstream("canary", address)
+    await canary.start()
+    try:
+        async with running_mesh(folder, agent_canary_address=address, **settings) as mesh:
+            yield mesh
+    finally:
+        await canary.stop()
+
+
+async def asked(mesh: Mesh, headers: Mapping[str, str] | None = None) -> str:
+    """Who answers a call with these headers."""
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = mesh.channel.unary_unary(GetAgent)
+    return (await method(b"", timeout=LIMIT, metadata=tuple((headers or {}).items()))).decode()
+
+
+async def tracks_of(mesh: Mesh, sessions: Sequence[str]) -> list[str]:
+    return await asyncio.gather(*(asked(mesh, {SESSION: session}) for session in sessions))
+
+
+async def test_a_session_stays_on_its_track_while_the_canary_grows(tmp_path: Path) -> None:
+    sessions = [f"ses_{number}" for number in range(300)]
+    async with two_tracks(tmp_path) as mesh:
+        on_canary: set[str] = set()
+        for weight in (0, 10, 50, 100):
+            await mesh.gateway.shift(Traffic(weight))
+            tracks = await tracks_of(mesh, sessions)
+            assert tracks == await tracks_of(mesh, sessions)
+            now = {session for session, track in zip(sessions, tracks, strict=True) if track == "canary"}
+            assert on_canary <= now
+            assert abs(len(now) / len(sessions) * 100 - weight) < 6
+            on_canary = now
+
+
+async def test_calls_of_no_session_are_shared_out_too(tmp_path: Path) -> None:
+    async with two_tracks(tmp_path) as mesh:
+        await mesh.gateway.shift(Traffic(50))
+        answers = [await asked(mesh) for _ in range(200)]
+        assert 50 < answers.count("canary") < 150
+
+
+@pytest.mark.parametrize("weight", [0, 100])
+async def test_a_tester_chooses_the_track_whatever_the_weight(tmp_path: Path, weight: int) -> None:
+    async with two_tracks(tmp_path) as mesh:
+        await mesh.gateway.shift(Traffic(weight))
+        for track, name in (("canary", "canary"), ("stable", "agent")):
+            assert {await asked(mesh, {TRACK: track, SESSION: f"ses_{n}"}) for n in range(10)} == {name}
+            messages, _ = await grpc_web.call(mesh.http, mesh.gateway.address, GetAgent, headers={TRACK: track})
+            assert messages == [name.encode()]
+        by_weight = "canary" if weight else "agent"
+        assert await asked(mesh, {TRACK: "no such track"}) == by_weight
+
+
+async def test_the_weights_of_the_start_hold_at_once(tmp_path: Path) -> None:
+    async with (
+        two_tracks(tmp_path) as mesh,
+        Gateway(mesh.settings, Traffic(100)) as other,
+        grpc.aio.insecure_channel(other.address) as channel,
+    ):
+        assert await unary(channel, GetAgent) == b"canary"
+
+
+async def test_without_a_canary_there_is_nothing_to_shift_to(tmp_path: Path) -> None:
+    async with running_mesh(tmp_path) as mesh:
+        with pytest.raises(TrafficError, match="MESHWRIGHT_AGENT_CANARY_ADDRESS"):
+            await mesh.gateway.shift(Traffic(10))
+        assert await mesh.unary(GetAgent) == b"agent"
+    with pytest.raises(TrafficError, match="MESHWRIGHT_AGENT_CANARY_ADDRESS"):
+        await Gateway(upstream_settings(tmp_path), Traffic(10)).__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("good", "broken"),
+    [("timeout: 15s", "timeout: soon"), ("weight: 90", "weight: 4294967295"), ("resources:", "resources: [")],
+    ids=["of a wrong type", "refused by Envoy", "not even YAML"],
+)
+async def test_routes_that_envoy_refuses_are_told_and_the_former_weights_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: str, broken: str
+) -> None:
+    render = render_routes
+
+    def broken_at_10(settings: GatewaySettings, targets: Mapping[str, Sequence[Target]]) -> str:
+        text = render(settings, targets)
+        if targets["agent"][1].weight != 10:
+            return text
+        assert good in text
+        return text.replace(good, broken)
+
+    async with two_tracks(tmp_path) as mesh:
+        await mesh.gateway.shift(Traffic(100, 1))
+        monkeypatch.setattr(gateway_module, "render_routes", broken_at_10)
+        with pytest.raises(TrafficError, match="Envoy refuses the new routes"):
+            await mesh.gateway.shift(Traffic(10, 2))
+        assert mesh.gateway.traffic == Traffic(100, 1)
+        assert {await asked(mesh) for _ in range(20)} == {"canary"}
+        await mesh.gateway.shift(Traffic(0, 3))
+        assert {await asked(mesh) for _ in range(20)} == {"agent"}
+
+
+async def test_shifting_between_real_agents_drops_no_stream_and_fails_no_call(tmp_path: Path, redis_url: str) -> None:
+    script = Tokens(100_000, delay=0.05)
+    tracks: dict[str, object] = {
+        "agent_address": f"unix:{tmp_path}/stable.sock",
+        "agent_canary_address": f"unix:{tmp_path}/canary.sock",
+    }
+    async with agent_replicas(tmp_path, redis_url, script, ("stable", "canary"), gateway=tracks) as mesh:
+        gateway = mesh.gateway
+        async with (
+            Client(gateway.address) as client,
+            grpc.aio.insecure_channel(gateway.address) as channel,
+            asyncio.TaskGroup() as group,
+        ):
+            stub = AgentServiceStub(channel)
+            runs = [await (await client.create_session()).start("talk") for _ in range(10)]
+            streams = [group.create_task(_watch_without_a_break(stub, run)) for run in runs]
+            for weight, calls in ((0, 100), (10, CALLS), (50, CALLS), (100, 100), (50, CALLS)):
+                began = time.monotonic()
+                await gateway.shift(Traffic(weight))
+                assert time.monotonic() - began < EFFECTIVE_SECONDS
+                assert abs(await _share_of_canary(gateway, stub, calls) - weight) <= 2
+            assert not any(stream.done() for stream in streams)
+            await asyncio.gather(*(run.cancel() for run in runs))
+
+
+async def _share_of_canary(gateway: Gateway, stub: AgentServiceStub, calls: int) -> float:
+    """Percent of so many calls, each of another session, that went to the canary; none of them may fail."""
+
+    async def call(number: int) -> None:
+        await stub.GetAgent(pb.GetAgentRequest(), timeout=LIMIT, metadata=((SESSION, f"ses_{number}"),))
+
+    before = await calls_of_tracks(gateway.admin)
+    for first in range(0, calls, 50):
+        await asyncio.gather(*(call(number) for number in range(first, first + 50)))
+    after = await calls_of_tracks(gateway.admin)
+    stable, canary = (after[name] - before[name] for name in ("agent", "agent-canary"))
+    return canary / (stable + canary) * 100
+
+
+async def _watch_without_a_break(stub: AgentServiceStub, run: Run) -> None:
+    """Watch a run from its beginning to its end over one stream."""
+    request = pb.WatchSessionRequest(session_id=run.session_id, until_run_id=run.run_id)
+    events = [event async for frame in stub.WatchSession(request) for event in frame.events]
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].HasField("run_finished")
