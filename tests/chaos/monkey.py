@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FROZEN_SECONDS = 8.5
 """Longer than the lease of a claim: somebody else takes over meanwhile."""
+STORE_FROZEN_SECONDS = 6.5
+"""Longer than changes of the store are tried again, and than a lease."""
 MEAN_PAUSE_SECONDS = 0.9
 
 
@@ -45,6 +47,7 @@ WEIGHTS = {
     "browser killed": 1,
     "redis cut off": 3,
     "redis clients killed": 2,
+    "redis frozen": 1,
 }
 
 
@@ -88,7 +91,7 @@ class Monkey:
             self.done[deed.kind] += 1
             return
         if who == "redis":
-            self._do(deed, self._kill_clients())
+            self._do(deed, self._freeze_redis() if what == "frozen" else self._kill_clients())
             return
         kin = [process for process in self._fleet.processes if process.name.startswith(who)]
         able = [process for process in kin if process.runs]
@@ -101,13 +104,18 @@ class Monkey:
         task = asyncio.create_task(work, name=deed.kind)
         self._busy.add(task)
 
+    async def _freeze_redis(self) -> None:
+        self._fleet.redis.freeze()
+        await asyncio.sleep(STORE_FROZEN_SECONDS)
+        self._fleet.redis.thaw()
+
     async def _kill_clients(self) -> None:
-        client = Redis.from_url(self._fleet.redis.url)
+        client = Redis.from_url(self._fleet.redis.url, socket_timeout=STORE_FROZEN_SECONDS)
         try:
             for kind in ("normal", "pubsub"):
                 await client.client_kill_filter(_type=kind, skipme=True)
-        except RedisError as error:
-            raise AssertionError("redis-server does not take commands") from error
+        except RedisTimeoutError:
+            pass  # it is frozen
         finally:
             await client.aclose()
 

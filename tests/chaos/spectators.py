@@ -148,4 +148,4 @@ class Clients:
 
 def _all_ended(noted: Noted, seen: list[Event]) -> bool:
     ended = {event.run_id for event in seen if event.HasField("run_finished")}
-    return len(ended) == noted.expected
+    return len(noted.runs) == noted.expected and ended.issuperset(noted.runs)

@@ -14,6 +14,10 @@ from tests.model_script import Call, Request, Say, Step, Steps
 TASK = re.compile(r"Tell story (\d+) of (\d+) at (\S+)")
 BROWSER_SHARE = 8
 """Every so manieth story opens a page."""
+DELEGATING_SHARE = 4
+"""Every so manieth story has a sub-agent tell a part of it."""
+PARTS = 100_000
+"""Stories from this number on are parts of others."""
 WORDS = ("lamp", "desk", "window", "chair", "sofa", "near", "under", "behind", "costs", "shows", "holds")
 
 
@@ -47,8 +51,10 @@ def _steps(number: int, seed: int, page: str) -> list[Sequence[Step]]:
             )
             for index in range(dice.randint(1, 3))
         ]
-        if number % BROWSER_SHARE == 0:
+        if number < PARTS and number % BROWSER_SHARE == 0:
             calls.append(Call("browser.open", {"url": page}))
+        if number < PARTS and number % DELEGATING_SHARE == 1 and step < 2:
+            calls.append(Call("agent.delegate", {"task": task(PARTS + 10 * number + step, seed, page)}))
         steps.append([_speech(dice), *calls])
     steps.append([_speech(dice), Say(ending(number, seed))])
     return steps

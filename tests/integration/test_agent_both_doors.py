@@ -62,6 +62,13 @@ def told_to(request: Request) -> Steps:
     return WAIT if request.step == 0 and len(said) == 1 else Say(" / ".join(said))
 
 
+def delegating(request: Request) -> Steps:
+    """Has a sub-agent do a part, and says what that said."""
+    if request.last_user_text == "look there":
+        return Say("Seen.")
+    return Call("agent.delegate", {"task": "look there"}) if request.step == 0 else DONE
+
+
 async def ended(scene: Scene, run_id: str = "") -> str:
     """How a run ended: its outcome, and its answer or the reason of its error."""
     end = (await scene.visit.until("run_finished", run_id)).run_finished
@@ -213,6 +220,7 @@ CASES = (
     Case("tool fails", in_turn(READ, DONE), run, "COMPLETED All done."),
     Case("unknown tool", in_turn(Call("test.fly"), DONE), run, "COMPLETED All done."),
     Case("broken arguments", in_turn(Call("file.read", "{broken"), DONE), run, "COMPLETED All done."),
+    Case("sub-agent", delegating, run, "COMPLETED All done."),
     Case("two tasks", DONE, two_tasks, "COMPLETED All done.; COMPLETED All done."),
     Case("steer", told_to, steered(STEER, opens=True), "COMPLETED do it / and more"),
     Case("interrupt", told_to, steered(INTERRUPT, opens=False), "COMPLETED do it / and more"),

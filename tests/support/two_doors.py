@@ -191,7 +191,7 @@ async def _typed(call: Awaitable[T]) -> T:
 
 
 IDS = re.compile(r"\b(?:ses|run|msg|apr|art|call|lse)_[0-9a-f]{8,}|\b(?:unary|converse)-\w+-[0-9a-f]{8}")
-PASSING = re.compile(r"(^|_)(time|duration|time_to_first_token|traceparent)$|^(applied_)?sequence$")
+PASSING = re.compile(r"(^|_)(time|timeout|duration|time_to_first_token|traceparent)$|^(applied_)?sequence$")
 
 
 def told(events: list[Event]) -> list[dict[str, Any]]:
