@@ -9,13 +9,33 @@ import { DrawerContext } from "./pages/useDrawer";
 import { routeOf, usePath } from "./routing";
 import { SessionList } from "./sessions/list";
 import { Sidebar } from "./sessions/Sidebar";
+import type { Credentials } from "./signin/credentials";
+import { SignInDialog } from "./signin/SignInDialog";
+import { useSignIn } from "./signin/useSignIn";
 import { Dialog } from "./ui/Dialog";
 
-/** The page: the list of sessions, and the session that the address names. */
-export function App({ mesh }: { mesh: MeshClient }) {
+interface AppProps {
+  readonly mesh: MeshClient;
+  /** What the client shows; it is asked for where the mesh wants it. */
+  readonly credentials: Credentials;
+}
+
+/** The page, for whoever is signed in. */
+export function App({ mesh, credentials }: AppProps) {
+  const { epoch } = useSignIn(credentials);
+  return (
+    <>
+      <Pages key={epoch} mesh={mesh} credentials={credentials} />
+      <SignInDialog credentials={credentials} />
+    </>
+  );
+}
+
+/** The list of sessions, and the session that the address names. */
+function Pages({ mesh, credentials }: AppProps) {
   const agent = useAgent(mesh);
   const [sessions] = useState(() => new SessionList(mesh));
-  const tools = useMemo(() => ({ mesh, agent, sessions }), [mesh, agent, sessions]);
+  const tools = useMemo(() => ({ mesh, agent, sessions, credentials }), [mesh, agent, sessions, credentials]);
   const [drawerOpen, setDrawerOpen] = useState(false);
   const wide = useWide();
   const drawer = useMemo(() => (wide ? undefined : { open: () => setDrawerOpen(true) }), [wide]);

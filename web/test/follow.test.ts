@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { WatchSessionRequest } from "../src/gen/meshwright/v1/agent_service_pb";
 import { connectMesh } from "../src/mesh/client";
 import { SessionStore, type SessionView } from "../src/session/store";
+import { Credentials } from "../src/signin/credentials";
 import { finished, onlyRun, queued, said, saidIn, started, text } from "./events";
+import { MemoryStorage } from "./memory_storage";
 import { meshError } from "./mesh/errors";
 import { ScriptedMesh } from "./mesh/mesh";
 import { MeshServer } from "./mesh/server";
@@ -32,7 +34,10 @@ afterEach(async () => {
 });
 
 function newStore(silenceMs = 45_000): SessionStore {
-  const made = new SessionStore(connectMesh(server.url), session.log.sessionId, { silenceMs, healthyMs: 5_000 });
+  const made = new SessionStore(connectMesh(server.url, new Credentials(new MemoryStorage())), session.log.sessionId, {
+    silenceMs,
+    healthyMs: 5_000,
+  });
   made.subscribe(() => {
     const { phase } = made.getView().connection;
     if (phases.at(-1) !== phase) {

@@ -5,6 +5,7 @@ import userEvent, { type UserEvent } from "@testing-library/user-event";
 import { beforeEach, describe, expect, test } from "vitest";
 import { App } from "../src/App";
 import { AgentService } from "../src/gen/meshwright/v1/agent_service_pb";
+import { Credentials } from "../src/signin/credentials";
 import { meshError } from "./mesh/errors";
 import { ScriptedMesh } from "./mesh/mesh";
 
@@ -19,7 +20,9 @@ beforeEach(() => {
 });
 
 function openPage() {
-  return render(<App mesh={createClient(AgentService, createRouterTransport(mesh.routes))} />);
+  return render(
+    <App mesh={createClient(AgentService, createRouterTransport(mesh.routes))} credentials={new Credentials()} />,
+  );
 }
 
 function taskField(): HTMLElement {

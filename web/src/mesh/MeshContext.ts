@@ -1,6 +1,7 @@
 import { createContext, useContext } from "react";
 import type { Agent } from "../gen/meshwright/v1/agent_service_pb";
 import type { SessionList } from "../sessions/list";
+import type { Credentials } from "../signin/credentials";
 import type { MeshClient } from "./client";
 
 /** What every page needs of the mesh. */
@@ -9,6 +10,7 @@ export interface MeshTools {
   /** undefined until the mesh has told. */
   readonly agent: Agent | undefined;
   readonly sessions: SessionList;
+  readonly credentials: Credentials;
 }
 
 export const MeshContext = createContext<MeshTools | undefined>(undefined);

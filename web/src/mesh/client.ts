@@ -1,6 +1,8 @@
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { AgentService } from "../gen/meshwright/v1/agent_service_pb";
+import type { Credentials } from "../signin/credentials";
+import { withToken } from "../signin/interceptor";
 import { retryUnary } from "./retry";
 
 /** The agent's verbs over gRPC-Web. */
@@ -12,11 +14,12 @@ const CALL_TIMEOUT_MS = 20_000;
 /** Given as `timeoutMs`: no deadline, for streams that live as long as somebody looks. */
 export const NO_DEADLINE = 0;
 
-/** A client of the mesh at `baseUrl`, such as the page's own origin. */
-export function connectMesh(baseUrl: string): MeshClient {
+/** A client of the mesh at `baseUrl`, such as the page's own origin, that shows the token of whoever is signed in. */
+export function connectMesh(baseUrl: string, credentials: Credentials): MeshClient {
+  const interceptors = [withToken(credentials), retryUnary];
   return createClient(
     AgentService,
-    createGrpcWebTransport({ baseUrl, defaultTimeoutMs: CALL_TIMEOUT_MS, interceptors: [retryUnary] }) as Transport,
+    createGrpcWebTransport({ baseUrl, defaultTimeoutMs: CALL_TIMEOUT_MS, interceptors }) as Transport,
   );
 }
 

@@ -24,7 +24,7 @@ const ADVICE: Partial<Record<keyof typeof ErrorReason, Advice>> = {
       : "Look into the mesh's log, and try again.",
   DEADLINE_EXCEEDED: "Try again. If it happens often, the mesh is overloaded.",
   UNAVAILABLE: "It is starting, stopping or overloaded. Try again in a moment.",
-  UNAUTHENTICATED: "Sign in and load the page again.",
+  UNAUTHENTICATED: "Sign in with another token.",
   QUOTA_EXCEEDED: ({ quota, limit }) =>
     quota
       ? `The limit is ${limit ?? "reached"} (${quota}). Wait until something ends, then try again.`
@@ -63,7 +63,7 @@ const BY_CODE: Partial<Record<Code, Sentences>> = {
     headline: "Whatever answers here is not this mesh.",
     advice: "Check that the page is opened at the gateway's own address.",
   },
-  [Code.Unauthenticated]: { headline: "You are not signed in.", advice: "Sign in and load the page again." },
+  [Code.Unauthenticated]: { headline: "You are not signed in.", advice: "Sign in with another token." },
   [Code.PermissionDenied]: { headline: "You may not do this.", advice: "" },
   [Code.ResourceExhausted]: { headline: "The mesh has too much to do.", advice: "Wait a little and try again." },
 };

@@ -38,12 +38,11 @@ export interface FollowTimes {
 
 const TIMES: FollowTimes = { silenceMs: 45_000, healthyMs: 5_000 };
 
-/** Errors that another attempt would only repeat. */
+/** Errors that another attempt would only repeat. One that asks for a token is none: the next attempt waits for it. */
 const FINAL: ReadonlySet<Code> = new Set([
   Code.InvalidArgument,
   Code.NotFound,
   Code.PermissionDenied,
-  Code.Unauthenticated,
   Code.Unimplemented,
   Code.FailedPrecondition,
 ]);

@@ -3,6 +3,7 @@ import type { Session } from "../gen/meshwright/v1/session_pb";
 import { useMesh } from "../mesh/MeshContext";
 import { ProblemNote } from "../problems/ProblemNote";
 import { NEW_SESSION, navigate } from "../routing";
+import { useSignIn } from "../signin/useSignIn";
 import { Button } from "../ui/Button";
 import { Icon } from "../ui/Icon";
 import { Link } from "../ui/Link";
@@ -22,7 +23,8 @@ interface SidebarProps {
 
 /** All sessions, and the way to a new one. */
 export function Sidebar({ current, onChosen }: SidebarProps) {
-  const { sessions: list } = useMesh();
+  const { sessions: list, credentials } = useMesh();
+  const { signedIn } = useSignIn(credentials);
   const { sessions, hasMore, problem } = useSessions();
   const [deleting, setDeleting] = useState<Session>();
   const now = useNow(30_000);
@@ -57,6 +59,17 @@ export function Sidebar({ current, onChosen }: SidebarProps) {
           </Button>
         )}
       </nav>
+      {signedIn && (
+        <Button
+          className={styles.leave}
+          onClick={() => {
+            navigate(NEW_SESSION);
+            credentials.signOut();
+          }}
+        >
+          Sign out
+        </Button>
+      )}
       {deleting && (
         <DeleteDialog
           session={deleting}
