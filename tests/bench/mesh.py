@@ -53,13 +53,13 @@ class BenchMesh:
 
 
 @asynccontextmanager
-async def running_mesh(model_url: str) -> AsyncIterator[BenchMesh]:
+async def running_mesh(model_url: str, **settings: str) -> AsyncIterator[BenchMesh]:
     """Start the mesh with the scripted model at `model_url`, wait until all of it is healthy, and stop it in the end."""
     folder = Path(tempfile.mkdtemp(prefix="meshwright-bench-"))
     runtime = make_runtime_dir()
     try:
         (folder / "logs").mkdir()
-        plan = Plan("127.0.0.1", free_port(), folder, runtime, model_settings(model_url))
+        plan = Plan("127.0.0.1", free_port(), folder, runtime, model_settings(model_url) | settings)
         processes = LocalMesh(plan, lambda _child: None)
         processes.start()
         try:

@@ -26,9 +26,9 @@ class Scene:
     quick: bool
     """Measure little: to see that it works, not to believe it."""
 
-    def mesh(self) -> AbstractAsyncContextManager[BenchMesh]:
+    def mesh(self, **settings: str) -> AbstractAsyncContextManager[BenchMesh]:
         """A mesh of one's own."""
-        return running_mesh(self.model_url)
+        return running_mesh(self.model_url, **settings)
 
     def rounds(self, usual: int, seconds: float) -> Iterator[int]:
         """So many rounds, or one in a quick run; fewer once they have taken so many seconds, so that a slow machine ends too."""

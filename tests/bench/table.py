@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HEADINGS = ("What", "Meshwright", "Beside it", "Ratio", "Budget", "Met")
+HEADINGS = ("What", "Meshwright", "on Redis", "Beside it", "Ratio", "Budget", "Met")
 
 
 class Beside(NamedTuple):
@@ -32,13 +32,28 @@ class Row:
     more_is_better: bool = False
     note: str = ""
     """Something short that belongs to the figure."""
+    on_redis: float | None = None
+    """The same figure with the shared store; ours is with the embedded one. None where the store makes no difference."""
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure keeps its budget; None without one."""
+        """Whether all our figures keep the budget; None without one."""
+        return None if self.budget is None else all(map(self._keeps, self._figures))
+
+    @property
+    def _figures(self) -> tuple[float, ...]:
+        return (self.ours,) if self.on_redis is None else (self.ours, self.on_redis)
+
+    def _keeps(self, figure: float) -> bool:
         if self.budget is None:
-            return None
-        return self.ours >= self.budget if self.more_is_better else self.ours <= self.budget
+            return True
+        return figure >= self.budget if self.more_is_better else figure <= self.budget
+
+    def _verdict(self) -> str:
+        if self.budget is None:
+            return ""
+        said = ["yes" if self._keeps(figure) else "no" for figure in self._figures]
+        return said[0] if len(set(said)) == 1 else ", ".join(said)
 
     def cells(self) -> tuple[str, ...]:
         """One text for each heading; alternatives are lines."""
@@ -46,10 +61,11 @@ class Row:
         return (
             self.what,
             _quantity(self.ours, self.unit) + (f" ({self.note})" if self.note else ""),
+            "" if self.on_redis is None else _quantity(self.on_redis, self.unit),
             "\n".join(f"{_quantity(value, self.unit)} {name}" for name, value in self.beside),
             "\n".join(f"{_number(self.ours / value)}x" if value else "" for _, value in self.beside),
             "" if self.budget is None else f"{sign} {_quantity(self.budget, self.unit)}",
-            {None: "", True: "yes", False: "no"}[self.met],
+            self._verdict(),
         )
 
 
@@ -67,7 +83,9 @@ def to_terminal(sections: Iterable[Section]) -> Table:
     """The table for a person's terminal."""
     table = Table(header_style="bold")
     for heading in HEADINGS:
-        table.add_column(heading, justify="right" if heading in {"Meshwright", "Ratio", "Budget"} else "left")
+        table.add_column(
+            heading, justify="right" if heading in {"Meshwright", "on Redis", "Ratio", "Budget"} else "left"
+        )
     for section in sections:
         for row in section.rows:
             table.add_row(*row.cells(), style={None: "", True: "green", False: "yellow"}[row.met])
@@ -77,7 +95,7 @@ def to_terminal(sections: Iterable[Section]) -> Table:
 
 def to_markdown(sections: Iterable[Section]) -> str:
     """The table as Markdown."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "| --- | ---: | --- | ---: | ---: | --- |"]
+    lines = ["| " + " | ".join(HEADINGS) + " |", "| --- | ---: | ---: | --- | ---: | ---: | --- |"]
     for section in sections:
         lines += ["| " + " | ".join(row.cells()).replace("\n", "<br>") + " |" for row in section.rows]
     return "\n".join(lines)
