@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,45 @@ async def test_tool_calls_are_shown_as_they_run_side_by_side_each_with_its_time(
         (line,) = {line for line in screen.text.splitlines() if f"file.read path={path}" in line and "✗" in line}
         assert " s " in line
     assert "Both are missing." in screen.text
+
+
+async def test_what_sub_agents_do_is_shown_indented_and_what_they_say_is_not(address: str, tmp_path: Path) -> None:
+    async with at(address, tmp_path, "run", "delegate") as screen:
+        assert await screen.end() == 0
+    done = [line.rstrip() for line in screen.text.splitlines() if "✓" in line]
+    assert any(line.startswith("  ✓ file.list") for line in done)
+    assert any(line.startswith("✓ agent.delegate task=list") for line in done)
+    assert "The sub-agent is done." in screen.text
+    assert "Words of the sub-agent." not in screen.text
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+async def test_programs_are_given_the_answer_of_the_run_and_not_of_its_sub_agents(
+    address: str, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        str(MESHWRIGHT),
+        *("run", "--address", address, *options, "delegate"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    out, err = (stream.decode().splitlines() for stream in await process.communicate())
+    assert process.returncode == 0
+    if not options:
+        assert out == ["The sub-agent is done."]
+        calls = [line.split(" ")[:-3] if "<" in line else line.split(" ") for line in err if ">" in line or "<" in line]
+        assert [" ".join(words).rstrip() for words in calls] == [
+            "> agent.delegate task=list",
+            "  > file.list",
+            "  < file.list done",
+            "< agent.delegate done",
+        ]
+        return
+    events = [json.loads(line) for line in out]
+    ends = [event for event in events if "runFinished" in event]
+    assert [event["runFinished"]["answer"] for event in ends] == ["Words of the sub-agent.", "The sub-agent is done."]
+    assert [event.get("agentPath", []) for event in ends] == [[ends[0]["runId"]], []]
 
 
 async def test_ctrl_c_cancels_the_run_and_says_so(address: str, tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def by_task(request: Request) -> Steps:
         case "write a file":
             denied = "not today" in results
             return Say("It is not written: not today" if denied else "It is written.")
+        case "delegate" if not done:
+            return Call("agent.delegate", {"task": "list"})
+        case "delegate":
+            return Say("The sub-agent is done.")
+        case "list" if not done:
+            return Call("file.list", {})
+        case "list":
+            return Say("Words of the sub-agent.")
         case "how many messages were there?":
             return Say(f"{sum(message['role'] == 'user' for message in request.messages)} messages")
     return by_instruction(request)

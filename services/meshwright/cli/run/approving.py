@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from meshwright.cli.run.display import brief
-from meshwright.client import ApprovalRequested, ApprovalResolved, MeshError
+from meshwright.client import ApprovalRequested, ApprovalResolved, MeshError, SubAgentEvent
 
 if TYPE_CHECKING:
     from meshwright.cli.run.display import Display
@@ -29,6 +29,8 @@ class Approving:
     def hear(self, event: Event) -> None:
         """Take notice of an event of the run."""
         match event:
+            case SubAgentEvent(event=of_sub_agent):
+                self.hear(of_sub_agent)
             case ApprovalRequested(approval=approval, session_id=session_id):
                 if not self._display.can_ask:
                     where = f"answer on the page of {self._mesh.address}, or with the SDK"

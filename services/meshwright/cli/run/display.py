@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from meshwright.client import ArtifactAdded, Notice, SubAgentEvent, ToolCallFinished, ToolCallProgress, ToolCallStarted
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from meshwright.client import Event
 
 MAX_ARGUMENT_CHARS = 60
+SHOWN_OF_SUB_AGENTS = (ToolCallStarted, ToolCallProgress, ToolCallFinished, ArtifactAdded, Notice)
+"""What sub-agents do; what they say stands in the answer of the run, as far as it uses it."""
 
 
 class Display(Protocol):
@@ -35,6 +39,14 @@ class Display(Protocol):
 
     def asking(self, question: str) -> AbstractContextManager[None]:
         """Show a question, and leave the terminal alone while it is answered. Only where `can_ask`."""
+
+
+def unwrapped(event: Event) -> tuple[Event | None, str]:
+    """An event of the run or of a sub-agent, with the indentation that says which; None where it is not shown."""
+    if not isinstance(event, SubAgentEvent):
+        return event, ""
+    shown = event.event if isinstance(event.event, SHOWN_OF_SUB_AGENTS) else None
+    return shown, "  " * len(event.agent_path)
 
 
 def brief(arguments: dict[str, Any]) -> str:

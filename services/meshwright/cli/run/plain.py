@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Self
 
-from meshwright.cli.run.display import brief, printable
+from meshwright.cli.run.display import brief, printable, unwrapped
 from meshwright.client import (
     ArtifactAdded,
     Message,
@@ -44,28 +44,28 @@ class PlainDisplay:
         sys.stdout.flush()
 
     def show(self, event: Event) -> None:
-        """Show what happened."""
-        match event:
+        """Show what happened; what sub-agents do is indented."""
+        shown, indent = unwrapped(event)
+        match shown:
             case RunQueued(session_id=session_id, run_id=run_id):
                 self.note(f"run {run_id} of session {session_id}")
             case RunStarted(model=model):
                 self.note(f"model {model}")
             case ToolCallStarted(tool=tool, arguments=arguments):
-                self.note(f"> {tool} {brief(arguments)}".rstrip())
+                self.note(f"{indent}> {tool} {brief(arguments)}".rstrip())
             case ToolCallFinished(tool=tool, outcome=outcome, duration=duration, error=error):
                 end = "done" if outcome is ToolOutcome.SUCCEEDED else str(outcome)
                 why = f": {error.message}" if error is not None else ""
-                self.note(f"< {tool} {end} after {duration.total_seconds():.1f} s{why}")
+                self.note(f"{indent}< {tool} {end} after {duration.total_seconds():.1f} s{why}")
             case Message(role=Role.AGENT, text=text, call_ids=call_ids, partial=partial) if text and (
                 call_ids or partial
             ):
                 self.note(text)
             case ArtifactAdded(artifact=artifact):
-                self.note(
-                    f"+ {artifact.name} ({artifact.media_type}, {artifact.size_bytes} bytes, {artifact.artifact_id})"
-                )
+                about = f"{artifact.media_type}, {artifact.size_bytes} bytes, {artifact.artifact_id}"
+                self.note(f"{indent}+ {artifact.name} ({about})")
             case Notice(text=text):
-                self.note(f"! {text}")
+                self.note(f"{indent}! {text}")
             case RunFinished(outcome=RunOutcome.COMPLETED, answer=answer):
                 sys.stdout.write(f"{printable(answer)}\n")
             case _:

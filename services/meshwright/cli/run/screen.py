@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshwright.cli.run.blocks import split_finished, tail
-from meshwright.cli.run.display import brief, printable
+from meshwright.cli.run.display import brief, printable, unwrapped
 from meshwright.client import (
     ArtifactAdded,
     Message,
@@ -55,6 +55,7 @@ class RunningCall:
     tool: str
     arguments: str
     since: float
+    indent: str
     news: str = ""
 
 
@@ -83,8 +84,9 @@ class Screen:
         self._live.stop()
 
     def show(self, event: Event) -> None:
-        """Show what happened."""
-        match event:
+        """Show what happened; what sub-agents do is indented."""
+        shown, indent = unwrapped(event)
+        match shown:
             case TextDelta(message_id=message_id, text=text):
                 self._write(message_id, text)
             case Message(role=Role.AGENT, message_id=message_id, text=text):
@@ -92,15 +94,15 @@ class Screen:
                     self._write(message_id, text)
                 self._finish_text()
             case ToolCallStarted(call_id=call_id, tool=tool, arguments=arguments):
-                self._calls[call_id] = RunningCall(tool, brief(arguments), time.monotonic())
+                self._calls[call_id] = RunningCall(tool, brief(arguments), time.monotonic(), indent)
             case ToolCallProgress(call_id=call_id, message=message) if call_id in self._calls and message:
                 self._calls[call_id].news = printable(message)
-            case ToolCallFinished():
-                self._call_finished(event)
+            case ToolCallFinished() as finished:
+                self._call_finished(finished, indent)
             case ArtifactAdded(artifact=artifact):
-                self._say(Text(f"  + {artifact.name}  {artifact.artifact_id}", "dim"))
+                self._say(Text(f"{indent}  + {artifact.name}  {artifact.artifact_id}", "dim"))
             case Notice(text=text):
-                self._say(Text(f"  ! {printable(text)}", "yellow"))
+                self._say(Text(f"{indent}  ! {printable(text)}", "yellow"))
             case RunFinished():
                 self._calls.clear()
             case _:
@@ -148,11 +150,11 @@ class Screen:
         self._say(Markdown(text))
         self._say()
 
-    def _call_finished(self, event: ToolCallFinished) -> None:
+    def _call_finished(self, event: ToolCallFinished, indent: str) -> None:
         call = self._calls.pop(event.call_id, None)
         mark, style = LOOKS.get(event.outcome, ("✗", "red"))
         line = Text.assemble(
-            (f"{mark} ", style),
+            (f"{indent}{mark} ", style),
             (event.tool, "bold"),
             f" {call.arguments if call is not None else ''}",
             (f"  {event.duration.total_seconds():.1f} s", "dim"),
@@ -178,7 +180,7 @@ class Screen:
         now = time.monotonic()
         for call in self._calls.values():
             what = Text.assemble(
-                (call.tool, "bold"), f" {call.arguments}", (f"  {call.news}" if call.news else "", "dim")
+                call.indent, (call.tool, "bold"), f" {call.arguments}", (f"  {call.news}" if call.news else "", "dim")
             )
             what.no_wrap, what.overflow = True, "ellipsis"
             table.add_row(self._spinner, what, Text(f"{now - call.since:.1f} s", "cyan"))

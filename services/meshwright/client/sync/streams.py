@@ -73,7 +73,10 @@ class WatchStream(EventStream[AsyncEventStream]):
 
 
 class RunStream(EventStream[AsyncRunStream]):
-    """A task and its events, from `RunQueued` to `RunFinished`. The task is given when the first event is asked for."""
+    """A task and its events, from `RunQueued` to `RunFinished`. The task is given when the first event is asked for.
+
+    What sub-agents of the run do comes as `SubAgentEvent`.
+    """
 
     @property
     def session_id(self) -> str:
