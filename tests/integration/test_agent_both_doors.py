@@ -127,7 +127,8 @@ def given_while_busy(mode: SteeringMode.ValueType, *, rejected: bool) -> Act:
         await scene.visit.until("tool_call_progress")
         second = scene.visit.start(RunSpec(task="and more"), when_busy=mode)
         what = await refusal(second) if rejected else str((await second).run_id == first.run_id)
-        scene.gate.set()
+        if mode != INTERRUPT:
+            scene.gate.set()
         return f"{what}; {await ended(scene, first.run_id)}"
 
     return act
@@ -209,7 +210,10 @@ def refused(spec: RunSpec) -> Act:
 
 
 async def two_tasks(scene: Scene) -> str:
-    first, second = await scene.visit.start(TASK), await scene.visit.start(RunSpec(task="and more"))
+    first = await scene.visit.start(TASK)
+    await scene.visit.until("tool_call_progress")
+    second = await scene.visit.start(RunSpec(task="and more"))
+    scene.gate.set()
     return f"{await ended(scene, first.run_id)}; {await ended(scene, second.run_id)}"
 
 
@@ -221,7 +225,7 @@ CASES = (
     Case("unknown tool", in_turn(Call("test.fly"), DONE), run, "COMPLETED All done."),
     Case("broken arguments", in_turn(Call("file.read", "{broken"), DONE), run, "COMPLETED All done."),
     Case("sub-agent", delegating, run, "COMPLETED All done."),
-    Case("two tasks", DONE, two_tasks, "COMPLETED All done.; COMPLETED All done."),
+    Case("two tasks", in_turn(WAIT, DONE), two_tasks, "COMPLETED All done.; COMPLETED All done."),
     Case("steer", told_to, steered(STEER, opens=True), "COMPLETED do it / and more"),
     Case("interrupt", told_to, steered(INTERRUPT, opens=False), "COMPLETED do it / and more"),
     Case("enqueue", told_to, enqueued, "COMPLETED do it; COMPLETED do it / and more"),

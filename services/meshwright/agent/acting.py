@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
@@ -29,7 +29,7 @@ from meshwright.v1.event_pb2 import (
 from meshwright.v1.tool_pb2 import ToolCall, ToolCompletion, ToolOutcome, ToolProgress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
 
     from meshwright.agent.approving import Approvals
     from meshwright.agent.delegating import Delegations
@@ -139,17 +139,17 @@ class Actions:
                 asked = Asked(asked.call_id, asked.tool, MessageToDict(answer.edited_arguments))
             if answer.state != ApprovalState.APPROVAL_STATE_APPROVED:
                 refusal = denied(asked, answer)
-                await asyncio.shield(self._close(asked, refusal))
+                await _to_the_end(self._close(asked, refusal))
                 return tool_turn(asked.call_id, asked.tool, refusal)
             del self._questions[asked.call_id]
-            await asyncio.shield(self._log.append(self._started(asked)))
+            await _to_the_end(self._log.append(self._started(asked)))
         self._log.check_held()
         with span("tool.call", tool=asked.tool, call_id=asked.call_id) as step:
             completion = await self._completion(asked)
             if completion is None:
                 return None
             note_completion(step, completion)
-        await asyncio.shield(self._close(asked, completion))
+        await _to_the_end(self._close(asked, completion))
         return tool_turn(asked.call_id, asked.tool, completion)
 
     async def _completion(self, asked: Asked) -> ToolCompletion | None:
@@ -219,6 +219,13 @@ class Actions:
         if self._stream is not None:
             stopping.append(self._stream.cancel(call_ids, CANCEL_SECONDS))
         return {call_id: end for ends in await asyncio.gather(*stopping) for call_id, end in ends.items()}
+
+
+async def _to_the_end(work: Coroutine[Any, Any, object]) -> None:
+    """Do it even where the caller is cancelled meanwhile; how it went is then of no interest any more."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.shield(task)
 
 
 def _struct(asked: Asked) -> Struct:
