@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -58,7 +59,9 @@ async def agent(
         "MESHWRIGHT_OPENAI_BASE_URL": model.base_url,
     }
     command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
+    logged = folder / f"{name}.log"
+    with logged.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
     try:
         async with open_channel(address) as channel:
             stub = AgentServiceStub(channel)
@@ -69,6 +72,7 @@ async def agent(
             process.send_signal(signal.SIGCONT)
             process.terminate()
         await process.wait()
+    assert not re.search("Traceback|never retrieved", logged.read_text()), logged.read_text()
 
 
 def attempts(events: Sequence[Event]) -> list[int]:
