@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from meshwright.cli.exit_codes import ExitCode
+from meshwright.cli.traffic.commands import traffic
 
 # gRPC's C core tells of every connection that ends, on standard error and in its own words.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(traffic, name="traffic")
 
 Address = Annotated[
     str | None,

@@ -12,7 +12,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -48,6 +48,13 @@ class Wanted:
         return Traffic(self.canary_weight, self.revision)
 
 
+class Change(NamedTuple):
+    """What was wanted, and what is wanted now."""
+
+    former: Wanted
+    wanted: Wanted
+
+
 class TrafficFile:
     """The files of one data folder."""
 
@@ -68,11 +75,11 @@ class TrafficFile:
         except (ValueError, TypeError, KeyError) as error:
             raise TrafficError(f"{self._path} does not hold weights: {error}") from error
 
-    def set(self, canary_weight: int) -> Wanted:
+    def set(self, canary_weight: int) -> Change:
         """Ask for a weight. Raises TrafficError."""
         return self._write(lambda wanted: (canary_weight, (*wanted.history, wanted.canary_weight)[-MAX_HISTORY:]))
 
-    def roll_back(self) -> Wanted:
+    def roll_back(self) -> Change:
         """Ask for the weight before the last change. Raises TrafficError when there was none."""
 
         def former(wanted: Wanted) -> tuple[int, tuple[int, ...]]:
@@ -81,6 +88,15 @@ class TrafficFile:
             return wanted.history[-1], wanted.history[:-1]
 
         return self._write(former)
+
+    def withdraw(self, refused: Change) -> None:
+        """Take back a change that is not in force, unless another one came after it. Raises TrafficError."""
+
+        def taken_back(wanted: Wanted) -> tuple[int, tuple[int, ...]]:
+            kept = wanted if wanted.revision != refused.wanted.revision else refused.former
+            return kept.canary_weight, kept.history
+
+        self._write(taken_back)
 
     def read_report(self) -> TrafficReport | None:
         """What the gateway said last; None when none ever ran here."""
@@ -101,7 +117,7 @@ class TrafficFile:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _write(self, change: Callable[[Wanted], tuple[int, tuple[int, ...]]]) -> Wanted:
+    def _write(self, change: Callable[[Wanted], tuple[int, tuple[int, ...]]]) -> Change:
         try:
             self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             with self._locked():
@@ -111,7 +127,7 @@ class TrafficFile:
                 _replace(self._path, asdict(wanted))
         except OSError as error:
             raise TrafficError(f"{self._path} cannot be written: {error.strerror}") from error
-        return wanted
+        return Change(former, wanted)
 
     def _former(self) -> Wanted:
         """What is wanted; where nobody can read it, a file to begin anew with whose revision was never used."""

@@ -1,0 +1,1 @@
+"""`meshwright traffic`: how much of the sessions goes to the canary track."""
