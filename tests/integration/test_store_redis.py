@@ -335,6 +335,27 @@ async def test_a_change_whose_answer_was_lost_happens_once_and_is_answered(redis
         assert [run.run_id for run, _ in await store.list_runs(ME, SESSION, Page(10))] == ["run_2", RUN]
 
 
+async def test_a_deletion_whose_answer_was_lost_is_one(redis_url: str, tmp_path: Path) -> None:
+    await flush(redis_url)
+    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
+        await a_session(store)
+        relay.lose = 1
+        await store.delete_session(ME, SESSION, None)
+        assert relay.lost == 1
+        assert await refusal(store.delete_session(ME, SESSION, None)) == "SESSION_NOT_FOUND"
+
+
+async def test_a_claim_whose_return_was_not_answered_is_free(redis_url: str, tmp_path: Path) -> None:
+    await flush(redis_url)
+    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
+        claim = await a_claimed_run(store)
+        relay.lose = 1
+        await store.release_claims([claim])
+        claimed = await store.claim_run("second", LEASE)
+        assert claimed is not None
+        assert claimed.run.attempt == 2
+
+
 async def test_a_server_that_forgot_the_script_is_given_it_again(
     replicas: tuple[RedisStore, RedisStore], admin: Any
 ) -> None:

@@ -20,7 +20,7 @@ from tests.support.store_drive import ME, a_notice, a_session, an_unstored_run, 
 LIMITS = Quotas(sessions=3, open_runs=6)
 ALL_EVENTS = 100_000
 PAGE = Page(10_000)
-PATIENCE = 10.0
+PATIENCE = 30.0
 FINISHED = RunState.RUN_STATE_FINISHED
 
 
@@ -80,7 +80,7 @@ class StoreModel:
         """Have everything happen at once, then look at what came of it."""
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*actions)
-        await self.check()
+            await self.check()
 
     async def create(self) -> None:
         session_id = self._next("ses")

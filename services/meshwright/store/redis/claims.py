@@ -154,8 +154,8 @@ async def release(client: Client, carry_out: CarryOut, claims: Sequence[Claim]) 
             values={run_field(held.run_id, "until"): "0"},
             counts={run_field(held.run_id, "token"): 1},
         )
-        if await carry_out(held.session_id, plan) == "done":
-            await schedule(client, held.session_id)
+        await carry_out(held.session_id, plan)
+        await schedule(client, held.session_id)
 
 
 async def _oldest(client: Client, session_id: str) -> Oldest | None:

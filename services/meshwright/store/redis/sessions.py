@@ -42,6 +42,12 @@ def creation(session: Session, session_id: str) -> Plan:
     return plan
 
 
+def deletion(principal: str, signal: bytes) -> Plan:
+    """The plan that removes a session."""
+    guards: list[tuple[str, str | bytes, str]] = [("principal", principal, "session")]
+    return Plan(absent="session", guards=guards, answer=(b"", b"", 0), signal=signal, drop=True)
+
+
 def title_after(task: str) -> dict[str, str]:
     """The field that names a session which has no title after its first task."""
     line = " ".join(task.split())

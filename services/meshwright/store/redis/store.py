@@ -126,20 +126,20 @@ class RedisStore:
         """See Store."""
         signal = SessionDeleted(session_id)
 
+        def settle(outcome: Outcome, _: Change) -> Outcome:
+            if outcome.code == "session" and not outcome.again:
+                raise session_not_found(session_id)
+            return outcome
+
         async def carry_out(session_id: str, answer_key: str) -> None:
-            plan = Plan(
-                absent="session",
-                guards=[("principal", principal, "session")],
-                answer=(b"", b"", 0),
-                signal=self._encoded(signal),
-                drop=True,
-            )
+            await runs.check_owner(self._client, principal, session_id)
             unfinished = await answered(self._client.zrange(keys.open_runs(session_id), 0, -1))
-            outcome = await self._change(session_id, plan, answer_key=answer_key)
+            plan = sessions.deletion(principal, self._encoded(signal))
+            outcome = await self._writer.submit(session_id, lambda: Change(plan), settle, answer_key)
             await answered(self._client.zrem(keys.sessions(principal), session_id))
             await give_back_runs(self._client, principal, session_id, [run_id.decode() for run_id in unfinished])
             await answered(self._client.zrem(keys.SCHEDULE, session_id))
-            if outcome.code == "done":
+            if outcome.code != "answered":
                 self._take(signal)
 
         await once_only(self._client, principal, session_id, once, carry_out, lambda answer: None)

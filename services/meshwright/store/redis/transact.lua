@@ -59,6 +59,34 @@ local function appended_before()
   end
 end
 
+-- Replicas come and go. What one that has been silent for an hour had sent cannot come again, so its number is of no use any more.
+local function forget_old_writers()
+  local names = {}
+  local listed = redis.call("HGET", state, "writers")
+  if listed then
+    for name in string.gmatch(listed, "%S+") do
+      names[#names + 1] = name
+    end
+  else
+    for _, field in ipairs(redis.call("HKEYS", state)) do
+      names[#names + 1] = string.match(field, "^writer/(.+)$")
+    end
+  end
+  local kept = {plan.writer}
+  for _, name in ipairs(names) do
+    local used = redis.call("HGET", state, "used/" .. name)
+    if not used then
+      redis.call("HSET", state, "used/" .. name, plan.time)
+    end
+    if used and tonumber(plan.time) - tonumber(used) > 3600000000 then
+      redis.call("HDEL", state, "writer/" .. name, "used/" .. name)
+    elseif name ~= plan.writer then
+      kept[#kept + 1] = name
+    end
+  end
+  redis.call("HSET", state, "writers", table.concat(kept, " "))
+end
+
 if KEYS[8] then
   local answer = redis.call("GET", KEYS[8])
   if answer then
@@ -70,7 +98,8 @@ if not exists and plan.absent then
   return {plan.absent}
 end
 local mark = "writer/" .. plan.writer
-local seen = tonumber(redis.call("HGET", state, mark) or "0")
+local noted = redis.call("HGET", state, mark)
+local seen = tonumber(noted or "0")
 local repeated = #drafts > 0 and plan.number <= seen
 if repeated then
   local first = appended_before()
@@ -78,7 +107,10 @@ if repeated then
     return {"done", first, answer_at(first)}
   end
 elseif plan.number > seen then
-  redis.call("HSET", state, mark, string.format("%.0f", plan.number))
+  redis.call("HSET", state, mark, string.format("%.0f", plan.number), "used/" .. plan.writer, plan.time)
+  if not noted then
+    forget_old_writers()
+  end
 end
 for _, guard in ipairs(plan.guards or {}) do
   if (redis.call("HGET", state, guard[1]) or "") ~= text(guard[2]) then

@@ -44,19 +44,24 @@ async def trim(client: Client, carry_out: CarryOut, session_id: str, retention: 
         (ordinal, span) async for ordinal, span in _spans(client, session_id, int(kept or 0), int(last), retention)
     ]
     begin = new_beginning([span for _, span in spans], int(last), retention)
-    if begin <= first:
-        return 0
-    staying = [ordinal for ordinal, span in spans if not 0 < span.finish < begin]
-    values: dict[str, str | bytes] = {"first": str(begin)}
-    if staying or spans:
-        values["kept"] = str(staying[0] if staying else spans[-1][0] + 1)
-    # The beginning is moved first, then the log is cleared up to it in pieces: no reader takes the holes for what there is.
-    plan = Plan(absent="session", guards=[("first", old or "", "moved")], values=values)
-    if await carry_out(session_id, plan) != "done":
-        return 0
-    for until in [*range(first + PIECE_EVENTS, begin, PIECE_EVENTS), begin]:
-        await carry_out(session_id, Plan(absent="session", begin=f"{until}-0"))
-    return begin - first
+    if begin > first:
+        staying = [ordinal for ordinal, span in spans if not 0 < span.finish < begin]
+        values: dict[str, str | bytes] = {"first": str(begin)}
+        if spans:
+            values["kept"] = str(staying[0] if staying else spans[-1][0] + 1)
+        await carry_out(session_id, Plan(absent="session", guards=[("first", old or "", "moved")], values=values))
+    await _clear(client, carry_out, session_id)
+    return max(0, begin - first)
+
+
+async def _clear(client: Client, carry_out: CarryOut, session_id: str) -> None:
+    """Remove what lies before the log's beginning, also what another replica left there; in pieces, in which no reader finds a hole."""
+    begin = await first_sequence(client, session_id)
+    while entries := await answered(client.xrange(keys.log(session_id), "-", f"({begin}-0", 1)):
+        oldest = int(entries[0][0].split(b"-")[0])
+        until = min(begin, oldest + PIECE_EVENTS)
+        if await carry_out(session_id, Plan(absent="session", begin=f"{until}-0")) != "done":
+            return
 
 
 async def _spans(

@@ -47,6 +47,8 @@ class Outcome(NamedTuple):
     first: int = 0
     """Sequence of the first draft."""
     answer: bytes = b""
+    again: bool = False
+    """An answer was lost before, so it may be the change itself that refuses it now."""
 
 
 class Change(NamedTuple):
@@ -120,8 +122,9 @@ class Writer:
         while self._pending:
             gathered, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
             batch = [sent for operation in gathered if (sent := self._composed(operation)) is not None]
-            for sent, result in zip(batch, await self._patiently(batch), strict=True):
-                _settle(sent, result)
+            results, again = await self._patiently(batch)
+            for sent, result in zip(batch, results, strict=True):
+                _settle(sent, result, again=again)
         self._work = None
 
     def _composed(self, operation: Operation) -> Sent | None:
@@ -140,17 +143,20 @@ class Writer:
         arguments = (packed, wire.pack_drafts(change.drafts), keys.live(session_id), keys.SIGNALS, *texts)
         return Sent(operation, change, (len(names), *names, *arguments))
 
-    async def _patiently(self, batch: Sequence[Sent]) -> Sequence[Any]:
+    async def _patiently(self, batch: Sequence[Sent]) -> tuple[Sequence[Any], bool]:
+        """The results, and whether it took more than one attempt."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
+        again = False
         while True:
             results = await self._attempt(batch)
             if not any(isinstance(result, PASSING) for result in results):
-                return results
+                return results, again
             if loop.time() + pause > deadline:
                 log.error("store.unreachable", changes=len(batch))
-                return results
+                return results, again
+            again = True
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -174,13 +180,14 @@ class Writer:
             return results
 
 
-def _settle(sent: Sent, result: Any) -> None:
+def _settle(sent: Sent, result: Any, *, again: bool) -> None:
     future = sent.operation.future
     try:
         if isinstance(result, RedisError):
-            log.error("store.change_failed", exc_info=result)
+            if not isinstance(result, PASSING):
+                log.error("store.change_failed", exc_info=result)
             raise unavailable("The store could not be written.")
-        value = sent.operation.settle(_outcome(result), sent.change)
+        value = sent.operation.settle(_outcome(result)._replace(again=again), sent.change)
     except MeshError as refusal:
         if not future.done():
             future.set_exception(refusal)
