@@ -36,7 +36,7 @@ def check_settings() -> Iterator[Finding]:
     from meshwright.serving.startup import StartupError
 
     try:
-        agent = AgentSettings.load()
+        agent = AgentSettings.load(mesh_key_file=_key_that_up_makes())
         gateway = GatewaySettings.load()
     except StartupError as error:
         yield missing("settings", str(error))
@@ -50,6 +50,12 @@ def check_settings() -> Iterator[Finding]:
         yield note("port", str(error).partition("\n")[0])
     else:
         yield good("port", f"{gateway.port} is free")
+
+
+def _key_that_up_makes() -> str | None:
+    """Stands for the secret that `meshwright up` makes by itself; None where there is another, or need of none."""
+    makes = os.environ.get("MESHWRIGHT_AUTH_JWKS") and not os.environ.get("MESHWRIGHT_MESH_KEY_FILE")
+    return os.devnull if makes else None
 
 
 def _data_folder(settings: object) -> Finding:
