@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,13 +15,15 @@ import pytest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from meshwright.serving.address import Address
-from meshwright.serving.calls import Call, current_call, detached_context, entered
+from meshwright.serving.calls import Call, current_call, current_traceparent, detached_context, entered, resumed
 from meshwright.serving.channel import forward, open_channel
+from meshwright.serving.errors import MeshError
 from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
-from meshwright.serving.telemetry import span
+from meshwright.serving.telemetry import install_tracing, open_tracing, outgoing_headers, outgoing_span, span
+from meshwright.v1 import error_reason_pb2 as reasons
 from tests.serving_echo import SERVICE, Echo, EchoStub, echo_behind_boundary, echo_request, register
-from tests.support.collector import collecting
+from tests.support.collector import Collector, collecting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,10 +78,94 @@ async def test_every_call_is_a_span_in_the_callers_trace() -> None:
 async def test_a_step_without_tracing_is_nothing() -> None:
     with span("outside of any call"):
         pass
-    with entered(Call("/a.B/C", "r", TRACEPARENT)), span("inside"):
+    with entered(Call("/a.B/C", "r", TRACEPARENT)), span("inside") as step:
         call = current_call()
         assert call is not None
         assert call.traceparent == TRACEPARENT
+        step.set({"size": 1})
+        step.fail("INTERNAL")
+    assert outgoing_headers() is None
+
+
+@asynccontextmanager
+async def tracing_to(collector: Collector, endpoint: str) -> AsyncIterator[None]:
+    """Spans of this process go to the collector; they have arrived when the block is left."""
+    tracing = open_tracing("test", endpoint)
+    assert tracing is not None
+    install_tracing(tracing)
+    try:
+        yield
+    finally:
+        install_tracing(None)
+        await asyncio.to_thread(tracing.close)
+
+
+LOST = MeshError(reasons.ERROR_REASON_RUN_CLAIM_LOST, "Lost.")
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type", "cancelled"),
+    [
+        (LOST, "RUN_CLAIM_LOST", None),
+        (ValueError("a secret"), "ValueError", None),
+        (asyncio.CancelledError(), None, True),
+    ],
+)
+async def test_what_leaves_a_step_marks_its_span(
+    error: BaseException, error_type: str | None, cancelled: bool | None
+) -> None:
+    async with collecting() as (collector, endpoint):
+        async with tracing_to(collector, endpoint):
+            with pytest.raises(type(error)), entered(Call("/a.B/C", "r", TRACEPARENT)), span("step"):
+                raise error
+        [step] = collector.spans
+    attributes = {a.key: a.value for a in step.attributes}
+    assert (attributes["error.type"].string_value if error_type else None) == error_type
+    assert attributes.get("error.type") is None or step.status.code == trace_pb2.Status.STATUS_CODE_ERROR
+    assert ("meshwright.cancelled" in attributes) == bool(cancelled)
+    assert "secret" not in str(step)
+
+
+async def test_a_request_to_another_system_carries_its_own_span() -> None:
+    async with collecting() as (collector, endpoint):
+        async with tracing_to(collector, endpoint):
+            with entered(Call("/a.B/C", "r", TRACEPARENT)), outgoing_span("model.request", {"size": 2}):
+                headers = outgoing_headers()
+        [request] = collector.spans
+    assert headers == {"traceparent": f"00-{TRACE_ID}-{request.span_id.hex()}-01"}
+    assert request.kind == trace_pb2.Span.SPAN_KIND_CLIENT
+    assert [(a.key, a.value.int_value) for a in request.attributes] == [("size", 2)]
+
+
+OTHER = "00-11111111111111111111111111111111-2222222222222222-01"
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(OTHER, OTHER), ("", TRACEPARENT), ("00-nonsense", TRACEPARENT)])
+async def test_a_message_of_a_shared_stream_brings_its_trace_along(sent: str, expected: str) -> None:
+    with entered(Call("/a.B/C", "r", TRACEPARENT)):
+        with resumed(sent):
+            assert current_traceparent() == expected
+        assert current_traceparent() == TRACEPARENT
+    with resumed(OTHER):
+        assert current_traceparent() == "", "outside of any call there is nothing to go on with"
+
+
+WRITE_A_LINE = f"""
+import logging
+from meshwright.serving.calls import Call, entered
+from meshwright.serving.logs import configure_logs
+from meshwright.serving.settings import MeshSettings
+
+configure_logs(MeshSettings.load(log_format="json"), "agent")
+with entered(Call("run", "run_1", "{TRACEPARENT}", run_id="run_1")):
+    logging.getLogger("library").warning("hello")
+"""
+
+
+def test_log_lines_say_for_which_run_and_in_which_trace() -> None:
+    done = subprocess.run([sys.executable, "-c", WRITE_A_LINE], capture_output=True, text=True, check=True, timeout=30)
+    line = json.loads(done.stderr)
+    assert (line["event"], line["service"], line["run_id"], line["trace_id"]) == ("hello", "agent", "run_1", TRACE_ID)
 
 
 @pytest.mark.parametrize(
