@@ -63,6 +63,11 @@ test-web: $(PAGE) ## Test the page's parts
 	@echo "==> web: tests"
 	@npm --prefix web run --silent test
 
+.PHONY: e2e-k8s
+e2e-k8s: .venv/.dev ## Try the chart in a real cluster that is built from sources; needs root, Docker and containerd
+	@$(BIN)/python -m tests.kubernetes.tools
+	@$(BIN)/python -m pytest -s tests/kubernetes $(ARGS)
+
 .PHONY: bench
 bench: .venv/.dev .make/chromium $(PAGE) ## Measure the mesh against its budgets and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)

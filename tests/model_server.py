@@ -36,7 +36,7 @@ Wire: TypeAlias = type[OpenAIAnswer] | type[AnthropicAnswer]
 class ModelServer:
     """The server in the running loop. `script` may be replaced at any time."""
 
-    def __init__(self, script: Script | Steps, port: int = 0) -> None:
+    def __init__(self, script: Script | Steps, port: int = 0, host: str = "127.0.0.1") -> None:
         self.script: Script | Steps = script
         self.requests: list[Request] = []
         """Every request so far, newest last."""
@@ -47,6 +47,7 @@ class ModelServer:
         self._peers: set[object] = set()
         self._changed = asyncio.Condition()
         self._port = port
+        self._host = host
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self._answer_openai)
         app.router.add_post("/v1/messages", self._answer_anthropic)
@@ -55,7 +56,7 @@ class ModelServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http://{self._host}:{self._port}/v1"
 
     @property
     def origin(self) -> str:
@@ -69,7 +70,7 @@ class ModelServer:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, self._host, self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
         return self

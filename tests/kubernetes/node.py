@@ -83,8 +83,11 @@ class Node:
 
     def load(self, archive: Path) -> None:
         """Make an image known to the node, from an archive as `docker save` writes it."""
-        command = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io", "images", "import", str(archive)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
+        self._ctr("images", "import", str(archive))
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image a second name."""
+        self._ctr("images", "tag", image, name)
 
     def stop(self) -> None:
         """End the node: its pods first, or their processes would outlive it."""
@@ -96,6 +99,10 @@ class Node:
             program.stop()
         subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["nft", "delete", "table", "ip6", "kube-proxy"], check=False, stderr=subprocess.DEVNULL)
+
+    def _ctr(self, *words: str) -> None:
+        command = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io", *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=600)
 
     def _remove_pods(self) -> None:
         ctr = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io"]
