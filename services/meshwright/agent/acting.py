@@ -149,7 +149,7 @@ class Actions:
             if completion is None:
                 return None
             note_completion(step, completion)
-        await _to_the_end(self._close(asked, completion))
+            await _to_the_end(self._close(asked, completion))
         return tool_turn(asked.call_id, asked.tool, completion)
 
     async def _completion(self, asked: Asked) -> ToolCompletion | None:
