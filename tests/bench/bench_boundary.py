@@ -5,14 +5,18 @@ a process of its own; rounds take turns, the median counts."""
 from __future__ import annotations
 
 import asyncio
+import shutil
 import statistics
 import sys
-from contextlib import asynccontextmanager
+import tempfile
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import uvloop
 
+from meshwright.serving.authentication.authenticator import open_authenticator
 from meshwright.serving.boundary import Boundary
 from meshwright.serving.logs import configure_logs
 from meshwright.serving.observer import Observer
@@ -22,13 +26,15 @@ from meshwright.serving.validation import Validator
 from tests.bench.figures import cpu_seconds
 from tests.bench.table import Beside, Row
 from tests.serving_echo import RULES, SERVICE, EchoReply, EchoRequest, echo_request
+from tests.support.token_issuer import authentication, bearer, token_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.bench.scene import Scene
 
-MODES = ("bare", "boundary", "boundary+log")
+MODES = ("bare", "boundary", "boundary+token", "boundary+log")
+TITLES = {"boundary": "", "boundary+token": ", with callers' tokens", "boundary+log": ", with the access log on"}
 CALLS = 2_000
 MESSAGES = 20_000
 ROUNDS = 3
@@ -47,11 +53,17 @@ async def parts(request: Any, _context: Any) -> AsyncIterator[Any]:
         yield EchoReply(text=request.text)
 
 
-async def serve(mode: str) -> None:
-    """Serve in this process and print the port."""
-    settings = ServerSettings.load(log_format="json", log_level="info" if mode == "boundary+log" else "error")
+async def serve(mode: str, folder: Path) -> None:
+    """Serve in this process and print the port; the keys of callers' tokens are in the folder."""
+    log_level = "info" if mode == "boundary+log" else "error"
+    settings = ServerSettings.load(log_format="json", log_level=log_level, **authentication(folder))
     configure_logs(settings, "bench")
-    boundary = Boundary(Observer(), unary_timeout=60, validator=Validator(RULES))
+    async with open_authenticator(settings) as authenticator:
+        checking = authenticator if mode == "boundary+token" else None
+        await _serve(mode, Boundary(Observer(), unary_timeout=60, validator=Validator(RULES), authenticator=checking))
+
+
+async def _serve(mode: str, boundary: Boundary) -> None:
     server = grpc.aio.server(interceptors=() if mode == "bare" else (boundary,), options=SERVER_OPTIONS)
     serializers = (EchoRequest.FromString, EchoReply.SerializeToString)
     handlers = {
@@ -68,8 +80,9 @@ async def serve(mode: str) -> None:
 class Measured:
     """A server in a process of its own and a channel to it."""
 
-    def __init__(self, pid: int, channel: grpc.aio.Channel) -> None:
+    def __init__(self, pid: int, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
         self._pid = pid
+        self._metadata = metadata
         codecs = (EchoRequest.SerializeToString, EchoReply.FromString)
         self._unary: Any = channel.unary_unary(f"/{SERVICE}/Unary", *codecs)
         self._parts: Any = channel.unary_stream(f"/{SERVICE}/Parts", *codecs)
@@ -79,13 +92,13 @@ class Measured:
         request = echo_request(TEXT)
         before = cpu_seconds(self._pid)
         for _ in range(CALLS):
-            await self._unary(request, timeout=60)
+            await self._unary(request, timeout=60, metadata=self._metadata)
         return (cpu_seconds(self._pid) - before) / CALLS * 1e6
 
     async def messages(self) -> float:
         """Microseconds of server CPU for one message of a stream."""
         before = cpu_seconds(self._pid)
-        async for _ in self._parts(echo_request(TEXT), timeout=60):
+        async for _ in self._parts(echo_request(TEXT), timeout=60, metadata=self._metadata):
             pass
         return (cpu_seconds(self._pid) - before) / MESSAGES * 1e6
 
@@ -93,11 +106,14 @@ class Measured:
 @asynccontextmanager
 async def measured(mode: str) -> AsyncIterator[Measured]:
     """A running server of the mode, warmed up."""
+    folder = Path(tempfile.mkdtemp())
+    authentication(folder)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.bench.bench_boundary",
         mode,
+        str(folder),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -105,19 +121,20 @@ async def measured(mode: str) -> AsyncIterator[Measured]:
         assert process.stdout is not None
         port = int(await process.stdout.readline())
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            server = Measured(process.pid, channel)
+            server = Measured(process.pid, channel, bearer(token_of("bench")) if mode == "boundary+token" else ())
             await server.calls()
             yield server
     finally:
         process.terminate()
         await process.wait()
+        shutil.rmtree(folder)
 
 
 async def run(scene: Scene) -> list[Row]:
     """Measure all modes in turn."""
     samples: dict[tuple[str, str], list[float]] = {}
-    async with measured("bare") as bare, measured("boundary") as guarded, measured("boundary+log") as logged:
-        servers = dict(zip(MODES, (bare, guarded, logged), strict=True))
+    async with AsyncExitStack() as stack:
+        servers = {mode: await stack.enter_async_context(measured(mode)) for mode in MODES}
         for _ in scene.rounds(ROUNDS, SECONDS):
             for mode, server in servers.items():
                 samples.setdefault((mode, "unary call"), []).append(await server.calls())
@@ -125,7 +142,7 @@ async def run(scene: Scene) -> list[Row]:
     medians = {key: statistics.median(values) for key, values in samples.items()}
     return [
         Row(
-            f"server CPU of a {what}{', with the access log on' if mode == 'boundary+log' else ''}",
+            f"server CPU of a {what}{TITLES[mode]}",
             medians[mode, what],
             "us",
             (Beside("bare grpc.aio", medians["bare", what]),),
@@ -136,4 +153,4 @@ async def run(scene: Scene) -> list[Row]:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1]))
+    uvloop.run(serve(sys.argv[1], Path(sys.argv[2])))
