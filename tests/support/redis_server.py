@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,9 +20,10 @@ START_SECONDS = 20.0
 class RedisServer:
     """Runs while the context is entered; `kill` and `start` make it fail and come back with what its log kept."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, arguments: Sequence[str] = ()) -> None:
         self._folder = folder
         self._durable = durable
+        self._arguments = arguments
         self._socket = folder / "redis.sock"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{self._socket}"
@@ -40,7 +42,9 @@ class RedisServer:
         kept = ["--appendonly", "yes", "--appendfsync", "always"] if self._durable else ["--appendonly", "no"]
         command = [program, "--port", "0", "--unixsocket", str(self._socket), "--save", "", *kept]
         self._process = subprocess.Popen(
-            [*command, "--dir", str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, "--dir", str(self._folder), *self._arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
