@@ -62,6 +62,24 @@ test("a call that the mesh refuses is not repeated", async () => {
   expect(mesh.requests).toHaveLength(1);
 });
 
+test("every call about a session names it, streams too", async () => {
+  const client = connectMesh(server.url, credentials);
+  const { session } = await client.createSession({});
+  const sessionId = session?.sessionId ?? "";
+  await client.getSession({ sessionId });
+  await client.startRun({ sessionId, spec: { task: "Say hello" } });
+  for await (const { events } of client.watchSession({ sessionId })) {
+    expect(events).toBeDefined();
+    break;
+  }
+  expect(server.named).toEqual([
+    ["CreateSession", ""],
+    ["GetSession", sessionId],
+    ["StartRun", sessionId],
+    ["WatchSession", sessionId],
+  ]);
+});
+
 test("request ids differ and fit the contract", () => {
   const ids = new Set(Array.from({ length: 100 }, newRequestId));
   expect(ids.size).toBe(100);

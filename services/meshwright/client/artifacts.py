@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from meshwright.client.affinity import session_metadata
 from meshwright.client.backoff import Backoff
 from meshwright.client.errors import InternalError
 from meshwright.client.records import Artifact
@@ -49,7 +50,7 @@ async def save_artifact(connection: Connection, session_id: str, artifact_id: st
 async def _read(connection: Connection, showing: Showing, request: ReadArtifactRequest) -> Artifact:
     described: Artifact | None = None
     content = bytearray()
-    metadata = await connection.metadata(showing)
+    metadata = await connection.metadata(showing) + session_metadata(request.session_id)
     async for piece in connection.stub.ReadArtifact(request, timeout=connection.timeout, metadata=metadata):
         if piece.HasField("artifact"):
             described = Artifact.read(piece.artifact)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import grpc
 from grpc import ChannelConnectivity, StatusCode
 
+from meshwright.client.affinity import session_metadata
 from meshwright.client.backoff import Backoff
 from meshwright.client.credentials import Credentials, Showing
 from meshwright.client.errors import DeadlineExceeded, MeshError, Unavailable
@@ -77,9 +78,10 @@ class Connection:
         deadline = loop.time() + seconds
         backoff = Backoff()
         showing = self.showing()
+        about = session_metadata(getattr(request, "session_id", ""))
         while True:
             try:
-                metadata = await self.metadata(showing)
+                metadata = await self.metadata(showing) + about
                 got = await method(self.stub)(
                     request, timeout=max(deadline - loop.time(), SHORTEST_ATTEMPT_SECONDS), metadata=metadata
                 )

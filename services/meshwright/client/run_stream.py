@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from meshwright.client import decoding
+from meshwright.client.affinity import session_metadata
 from meshwright.client.events import Gap, RunFinished
 from meshwright.client.family import Family
 from meshwright.client.feed import Feed
@@ -52,7 +53,7 @@ class Conversation:
 
     async def open(self, cursor: int, metadata: Metadata) -> Call:
         """A stream that joins the session, or makes it, and gives the task unless that was done."""
-        call = self.connection.stub.Converse(metadata=metadata)
+        call = self.connection.stub.Converse(metadata=metadata + session_metadata(self.session_id))
         self.call = call
         start = pb.ConverseStart(session_id=self.session_id, session=self.new_session, after_sequence=cursor)
         try:

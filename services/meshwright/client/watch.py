@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshwright.client.affinity import session_metadata
 from meshwright.client.family import in_stream_of
 from meshwright.client.feed import Feed
 from meshwright.client.streams import EventStream
@@ -42,7 +43,7 @@ class WatchStream(EventStream):
             request = WatchSessionRequest(
                 session_id=session_id, after_sequence=cursor, filter=wanted, until_run_id=until_run_id
             )
-            return connection.stub.WatchSession(request, metadata=metadata)
+            return connection.stub.WatchSession(request, metadata=metadata + session_metadata(session_id))
 
         self._feed = Feed(connection, open_call, cursor=after, gapless=wanted == EventFilter(), ends=bool(until_run_id))
 

@@ -3,6 +3,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { AgentService } from "../gen/meshwright/v1/agent_service_pb";
 import type { Credentials } from "../signin/credentials";
 import { withToken } from "../signin/interceptor";
+import { nameSession } from "./name_session";
 import { retryUnary } from "./retry";
 
 /** The agent's verbs over gRPC-Web. */
@@ -16,7 +17,7 @@ export const NO_DEADLINE = 0;
 
 /** A client of the mesh at `baseUrl`, such as the page's own origin, that shows the token of whoever is signed in. */
 export function connectMesh(baseUrl: string, credentials: Credentials): MeshClient {
-  const interceptors = [withToken(credentials), retryUnary];
+  const interceptors = [withToken(credentials), nameSession, retryUnary];
   return createClient(
     AgentService,
     createGrpcWebTransport({ baseUrl, defaultTimeoutMs: CALL_TIMEOUT_MS, interceptors }) as Transport,

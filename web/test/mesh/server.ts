@@ -5,12 +5,18 @@ import type { ScriptedMesh } from "./mesh";
 
 /** A scripted mesh on a real socket. */
 export class MeshServer {
+  /** The session that each call named, with its method; empty where it named none. */
+  readonly named: [method: string, session: string][] = [];
   private readonly server: Server;
   private readonly sockets = new Set<Socket>();
   private port = 0;
 
   constructor(mesh: ScriptedMesh) {
     this.server = createServer(connectNodeAdapter({ routes: mesh.routes }));
+    this.server.on("request", (request) => {
+      const session = request.headers["x-meshwright-session"] ?? "";
+      this.named.push([request.url?.split("/").pop() ?? "", String(session)]);
+    });
     this.server.on("connection", (socket) => {
       this.sockets.add(socket);
       socket.on("close", () => this.sockets.delete(socket));
