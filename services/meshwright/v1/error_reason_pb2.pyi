@@ -58,8 +58,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: {"reason": "REQUEST_ID_REUSED", "domain": "meshwright", "metadata": {"request_id": "a1"}}
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 9
-    """The caller sent no valid credentials. UNAUTHENTICATED.
-    Example: {"reason": "UNAUTHENTICATED", "domain": "meshwright", "metadata": {}}
+    """The caller sent no token, or one that is not taken; the cause is `missing`, `malformed`, `too_long`, `algorithm`, `unknown_key`,
+    `signature`, `expired`, `not_yet_valid`, `issuer`, `audience`, `claims` or `subject`. UNAUTHENTICATED.
+    Example: {"reason": "UNAUTHENTICATED", "domain": "meshwright", "metadata": {"cause": "expired"}}
     """
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 10
     """A limit of the caller is used up. RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo.
@@ -289,8 +290,9 @@ ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 8
 Example: {"reason": "REQUEST_ID_REUSED", "domain": "meshwright", "metadata": {"request_id": "a1"}}
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 9
-"""The caller sent no valid credentials. UNAUTHENTICATED.
-Example: {"reason": "UNAUTHENTICATED", "domain": "meshwright", "metadata": {}}
+"""The caller sent no token, or one that is not taken; the cause is `missing`, `malformed`, `too_long`, `algorithm`, `unknown_key`,
+`signature`, `expired`, `not_yet_valid`, `issuer`, `audience`, `claims` or `subject`. UNAUTHENTICATED.
+Example: {"reason": "UNAUTHENTICATED", "domain": "meshwright", "metadata": {"cause": "expired"}}
 """
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 10
 """A limit of the caller is used up. RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo.
