@@ -161,6 +161,31 @@ describe("a run", () => {
     expect(await answerOf("Ask me first")).toHaveTextContent("It is written to other.txt.");
   });
 
+  test("shows the work of its sub-agents inside of their calls, and opens where a person is asked", async () => {
+    openPage();
+    await send("Delegate it");
+    const run = await runOf("Delegate it");
+    const asking = await within(run).findByRole("region", { name: "Sub-agent: Ask about the desk" });
+    const looking = await within(run).findByRole("button", { name: /^agent\.delegate Look up the lamp, succeeded/ });
+    expect(within(run).queryByRole("region", { name: "Sub-agent: Look up the lamp" })).toBeNull();
+    expect(within(run).queryByRole("button", { name: /^file\.read/ })).toBeNull();
+    await user.click(within(asking).getByRole("button", { name: "Approve" }));
+    const outcomes = await waitFor(() => {
+      const found = within(run).getAllByRole("group", { name: "Outcome" });
+      expect(found).toHaveLength(2);
+      return found;
+    });
+    expect(outcomes[0]).toBe(within(asking).getByRole("group", { name: "Outcome" }));
+    expect(within(asking).getByRole("group", { name: "Answer" })).toHaveTextContent("It is written.");
+    await user.click(looking);
+    const inside = within(run).getByRole("region", { name: "Sub-agent: Look up the lamp" });
+    expect(within(inside).getByRole("button", { name: "file.read lamp.md, succeeded" })).toBeInTheDocument();
+    expect(inside).toHaveTextContent("The lamp is 39.00 EUR.");
+    expect(run).toHaveTextContent("Both are done.");
+    expect(screen.getAllByRole("article")).toHaveLength(1);
+    expect(within(inside).queryByRole("button", { name: "Stop this sub-agent" })).toBeNull();
+  });
+
   test.each([
     ["To this task", "Tell"],
     ["To this task, at once", "Interrupt"],

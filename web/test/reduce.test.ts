@@ -1,11 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
-import { EventSchema, NoticeLevel, SteeringState } from "../src/gen/meshwright/v1/event_pb";
+import { ApprovalState, EventSchema, NoticeLevel, SteeringState } from "../src/gen/meshwright/v1/event_pb";
 import { RunOutcome } from "../src/gen/meshwright/v1/run_pb";
 import { ToolOutcome } from "../src/gen/meshwright/v1/tool_pb";
+import { asksPerson, DELEGATE, newsOf, subAgentOf, tasksOf } from "../src/session/family";
 import { reduce } from "../src/session/reduce";
-import { emptySession, type SessionState } from "../src/session/state";
+import { activeRun, emptySession, type SessionState } from "../src/session/state";
 import {
   callFinished,
   callStarted,
@@ -23,13 +24,70 @@ import {
   text,
   userSaid,
 } from "./events";
-import type { EventKind } from "./mesh/log";
+import { type EventKind, EventLog } from "./mesh/log";
 
 function stateAfter(...kinds: EventKind[]): SessionState {
   const { state, missing } = reduce(emptySession("ses_1"), eventsOf(...kinds));
   expect(missing).toBe(false);
   return state;
 }
+
+describe("a family", () => {
+  const log = new EventLog("ses_1");
+  const add = (runId: string, ...kinds: EventKind[]) => kinds.map((kind) => log.append(runId, kind, T0));
+  const delegated = (task: string, parentRunId: string, parentCallId: string): EventKind => ({
+    case: "runQueued",
+    value: { spec: { task }, parentRunId, parentCallId },
+  });
+  add(
+    "r1",
+    queued("Go"),
+    started,
+    userSaid("u1", "Go"),
+    callStarted("c1", 1, DELEGATE),
+    callStarted("c2", 1, DELEGATE),
+  );
+  add("r2", delegated("Look", "r1", "c1"), started, userSaid("u2", "Look"), callStarted("c3", 1, DELEGATE));
+  add("r3", delegated("Look closely", "r2", "c3"), started, text("m1", "Deep "), text("m1", "down"));
+  const stateAt = (count: number) => reduce(emptySession("ses_1"), log.events.slice(0, count)).state;
+  const { runs } = stateAt(log.events.length);
+
+  test("is one task, whose calls lead to the sub-agents", () => {
+    expect(tasksOf(runs).map((run) => run.runId)).toEqual(["r1"]);
+    expect([subAgentOf(runs, "c1")?.task, subAgentOf(runs, "c3")?.task]).toEqual(["Look", "Look closely"]);
+    expect(subAgentOf(runs, "c2")).toBeUndefined();
+    expect(activeRun(stateAt(log.events.length))?.runId).toBe("r1");
+  });
+
+  test("keeps the words of each apart", () => {
+    expect(runs.map((run) => saidIn(run))).toEqual([[], [], ["agent: Deep down"]]);
+  });
+
+  test("tells what a sub-agent does just now", () => {
+    expect(runs.map((run) => newsOf(run))).toEqual([`${DELEGATE}, ${DELEGATE}`, DELEGATE, "thinking"]);
+  });
+
+  test("asks a person as a whole when one of it does", () => {
+    const before = tasksOf(runs)[0];
+    expect(before && asksPerson(runs, before)).toBe(false);
+    log.append("r3", {
+      case: "approvalRequested",
+      value: { approval: { approvalId: "a1", state: ApprovalState.PENDING } },
+    });
+    const asking = stateAt(log.events.length).runs;
+    expect(asking.map((run) => asksPerson(asking, run))).toEqual([true, true, true]);
+    log.append("r3", { case: "approvalResolved", value: { approvalId: "a1", state: ApprovalState.APPROVED } });
+    const answered = stateAt(log.events.length).runs;
+    expect(answered.map((run) => asksPerson(answered, run))).toEqual([false, false, false]);
+  });
+
+  test("leaves alone the runs to which nothing happened", () => {
+    const before = stateAt(log.events.length);
+    const event = log.append("r3", text("m2", "more"));
+    const after = reduce(before, [event]).state;
+    expect(after.runs.map((run, index) => run === before.runs[index])).toEqual([true, true, false]);
+  });
+});
 
 describe("a run", () => {
   test("is queued, then active, then finished", () => {

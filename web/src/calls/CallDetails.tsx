@@ -1,14 +1,19 @@
+import type { ReactNode } from "react";
 import { ProblemNote } from "../problems/ProblemNote";
 import { problemOfStatus } from "../problems/problem";
 import type { Call } from "../session/state";
 import { Arguments } from "./Arguments";
 import styles from "./CallDetails.module.css";
 
+interface CallDetailsProps {
+  readonly call: Call;
+  /** Shown in place of the result, which it tells. */
+  readonly inside?: ReactNode;
+}
+
 /** Everything about a call: its arguments, what it put out, its result, its error. */
-export function CallDetails({ call }: { call: Call }) {
-  const { end, progress } = call;
-  const text = end?.result?.text ?? "";
-  const origin = end?.result?.untrustedOrigin ?? "";
+export function CallDetails({ call, inside }: CallDetailsProps) {
+  const { progress } = call;
   return (
     <div className={styles.details}>
       {call.attempt > 1 && <p className={styles.hint}>Attempt {call.attempt}, after its worker was lost.</p>}
@@ -19,11 +24,21 @@ export function CallDetails({ call }: { call: Call }) {
         </section>
       )}
       {progress?.output && <Part title="Output" text={progress.output} />}
+      {inside ?? <Result call={call} />}
+    </div>
+  );
+}
+
+function Result({ call: { end } }: { call: Call }) {
+  const text = end?.result?.text ?? "";
+  const origin = end?.result?.untrustedOrigin ?? "";
+  return (
+    <>
       {text && <Part title={origin ? `Result, from ${origin}` : "Result"} text={text} />}
       {end?.result?.truncated && <p className={styles.hint}>The result was longer; this is its beginning.</p>}
       {end?.error && <ProblemNote problem={problemOfStatus(end.error)} />}
       {end && !text && !end.error && <p className={styles.hint}>It gave no text.</p>}
-    </div>
+    </>
   );
 }
 

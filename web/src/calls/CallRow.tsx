@@ -1,5 +1,5 @@
 import clsx from "clsx";
-import { useId, useState } from "react";
+import { type ReactNode, useEffect, useId, useState } from "react";
 import type { Call } from "../session/state";
 import { Icon } from "../ui/Icon";
 import { OneLine } from "../ui/OneLine";
@@ -11,22 +11,32 @@ import styles from "./CallRow.module.css";
 import { type CallState, callState } from "./callState";
 import { mainArgument } from "./mainArgument";
 
-interface CallRowProps {
+export interface CallRowProps {
   readonly call: Call;
   /** The time that the track of bars stands for; none where a bar would say nothing. */
   readonly whole: Span | undefined;
   readonly now: number;
   /** The run is at work. */
   readonly working: boolean;
+  /** What it is doing just now, in a few words; empty when there is nothing to tell. */
+  readonly news: string;
+  /** Something in it waits for a person: it opens by itself. */
+  readonly urgent?: boolean;
+  /** What happens inside of it, shown in place of its result. */
+  readonly inside?: ReactNode;
 }
 
 /** One tool call: what, how it stands, when and for how long; opens to tell everything. */
-export function CallRow({ call, whole, now, working }: CallRowProps) {
-  const [open, setOpen] = useState(false);
+export function CallRow({ call, whole, now, working, news, urgent = false, inside }: CallRowProps) {
+  const [open, setOpen] = useState(urgent);
+  useEffect(() => {
+    if (urgent) {
+      setOpen(true);
+    }
+  }, [urgent]);
   const id = useId();
   const state = callState(call);
   const argument = mainArgument(call.arguments);
-  const news = call.end ? "" : (call.progress?.message ?? "");
   return (
     <li>
       <button
@@ -58,7 +68,7 @@ export function CallRow({ call, whole, now, working }: CallRowProps) {
       </button>
       {open && (
         <div id={id} className={styles.details}>
-          <CallDetails call={call} />
+          <CallDetails call={call} inside={inside} />
         </div>
       )}
     </li>

@@ -1,11 +1,13 @@
 import { memo, useMemo } from "react";
 import { Artifacts } from "../artifacts/Artifacts";
+import { callsText, DELEGATE } from "../session/family";
 import { useSession } from "../session/SessionContext";
 import type { Step } from "../session/state";
 import { durationText, elapsedText } from "../ui/times";
 import { useNow } from "../ui/useNow";
 import { overlap, spanOf } from "./bars";
-import { CallRow } from "./CallRow";
+import { CallRow, type CallRowProps } from "./CallRow";
+import { DelegatedRow } from "./DelegatedRow";
 import styles from "./StepView.module.css";
 
 /** How often running calls are drawn again, in milliseconds. */
@@ -34,7 +36,14 @@ export const StepView = memo(function StepView({ step, working }: { step: Step; 
       )}
       <ul className={styles.calls}>
         {calls.map((call) => (
-          <CallRow key={call.callId} call={call} whole={several ? whole : undefined} now={now} working={working} />
+          <Row
+            key={call.callId}
+            call={call}
+            whole={several ? whole : undefined}
+            now={now}
+            working={working}
+            news={call.end ? "" : (call.progress?.message ?? "")}
+          />
         ))}
       </ul>
       {artifacts.length > 0 && (
@@ -46,6 +55,6 @@ export const StepView = memo(function StepView({ step, working }: { step: Step; 
   );
 });
 
-function callsText(count: number): string {
-  return count === 1 ? "1 tool call" : `${count} tool calls`;
+function Row(props: CallRowProps) {
+  return props.call.tool === DELEGATE ? <DelegatedRow {...props} /> : <CallRow {...props} />;
 }

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 
 /** Names of arguments that tell best what a call is about, the best first. */
-const TELLING = ["url", "path", "query", "pattern", "text", "key", "ref", "expression", "name"];
+const TELLING = ["url", "path", "query", "pattern", "text", "key", "ref", "expression", "name", "task"];
 
 /** The one argument that tells what a call is about, on one line; empty when there is none. */
 export function mainArgument(args: JsonObject): string {

@@ -1,9 +1,12 @@
-import type { ReactNode } from "react";
-import type { SessionState } from "../session/state";
+import { type ReactNode, useMemo } from "react";
+import { FamilyContext } from "../calls/FamilyContext";
+import { tasksOf } from "../session/family";
+import type { Run, SessionState } from "../session/state";
 import { Icon } from "../ui/Icon";
 import styles from "./Conversation.module.css";
 import { EarlierMessages } from "./EarlierMessages";
 import { RunView } from "./RunView";
+import { SubAgentView } from "./SubAgentView";
 import { useFollowEnd } from "./useFollowEnd";
 
 interface ConversationProps {
@@ -14,8 +17,13 @@ interface ConversationProps {
   readonly onRemove: (runId: string) => void;
 }
 
-/** All runs of a session, scrolled so that the latest is in view. */
+/** All tasks of a session, scrolled so that the latest is in view. */
 export function Conversation({ state, children, onAgain, onRemove }: ConversationProps) {
+  const { runs } = state;
+  const family = useMemo(
+    () => ({ runs, show: (run: Run) => <SubAgentView run={run} onStop={onRemove} /> }),
+    [runs, onRemove],
+  );
   const { scroller, content, atEnd, toEnd } = useFollowEnd();
   return (
     <div className={styles.frame}>
@@ -23,9 +31,11 @@ export function Conversation({ state, children, onAgain, onRemove }: Conversatio
         <div ref={content} className={styles.content}>
           {children}
           {state.trimmed && <EarlierMessages messages={state.earlier} />}
-          {state.runs.map((run) => (
-            <RunView key={run.runId} run={run} onAgain={onAgain} onRemove={onRemove} />
-          ))}
+          <FamilyContext value={family}>
+            {tasksOf(runs).map((run) => (
+              <RunView key={run.runId} run={run} onAgain={onAgain} onRemove={onRemove} />
+            ))}
+          </FamilyContext>
         </div>
       </div>
       {!atEnd && (

@@ -3,6 +3,7 @@ import { RunOutcome, type Usage } from "../gen/meshwright/v1/run_pb";
 import { ProblemNote } from "../problems/ProblemNote";
 import { problemOfStatus } from "../problems/problem";
 import { countCalls } from "../session/calls";
+import { callsText } from "../session/family";
 import type { Run } from "../session/state";
 import { Button } from "../ui/Button";
 import { durationText } from "../ui/times";
@@ -15,9 +16,9 @@ const BADGES: Partial<Record<RunOutcome, string>> = {
 };
 
 /** How a run ended: nothing but its totals when all is well, else what went wrong. */
-export function RunEnd({ run, onAgain }: { run: Run; onAgain: (task: string) => void }) {
+export function RunEnd({ run, onAgain }: { run: Run; onAgain?: ((task: string) => void) | undefined }) {
   const badge = BADGES[run.outcome];
-  const again = badge && run.task && <Button onClick={() => onAgain(run.task)}>Send it again</Button>;
+  const again = badge && run.task && onAgain && <Button onClick={() => onAgain(run.task)}>Send it again</Button>;
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms.
     <footer className={styles.end} role="group" aria-label="Outcome">
@@ -35,7 +36,7 @@ function Totals({ run }: { run: Run }): ReactNode {
   const calls = run.usage?.toolCalls || countCalls(run);
   const parts = [
     run.durationMs !== undefined && durationText(run.durationMs),
-    calls > 0 && (calls === 1 ? "1 tool call" : `${calls} tool calls`),
+    calls > 0 && callsText(calls),
     ...(run.usage ? usageTexts(run.usage) : []),
   ].filter(Boolean);
   return <span className={styles.totals}>{parts.join(" · ")}</span>;

@@ -9,7 +9,7 @@ export function TaskView({ run, onRemove }: { run: Run; onRemove: (runId: string
   return (
     <header className={clsx(styles.task, queued && styles.queued)}>
       <h2 className={styles.text}>
-        <span className="visually-hidden">{run.delegated ? "Delegated task: " : "Task: "}</span>
+        <span className="visually-hidden">Task: </span>
         {run.task || "A task that is no longer kept"}
       </h2>
       {queued && (

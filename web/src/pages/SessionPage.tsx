@@ -8,6 +8,7 @@ import { useCancel } from "../composer/useCancel";
 import { useSubmission } from "../composer/useSubmission";
 import { Conversation } from "../conversation/Conversation";
 import { useMesh } from "../mesh/MeshContext";
+import { tasksOf } from "../session/family";
 import { SessionContext, type SessionTools } from "../session/SessionContext";
 import { activeRun } from "../session/state";
 import { useSessionStore } from "../session/useSessionStore";
@@ -56,7 +57,7 @@ export function SessionPage({ sessionId }: { sessionId: string }) {
           <Examples tasks={agent?.exampleTasks ?? []} disabled={sending} onChoose={submit} />
         )}
       </Conversation>
-      <RunAnnouncer run={state.runs.at(-1)} />
+      <RunAnnouncer run={tasksOf(state.runs).at(-1)} />
       <Composer
         submit={submit}
         sending={sending}

@@ -13,7 +13,8 @@ export function newRun(runId: string): Run {
     runId,
     task: "",
     taskMessageId: "",
-    delegated: false,
+    parentRunId: "",
+    parentCallId: "",
     phase: "queued",
     outcome: RunOutcome.UNSPECIFIED,
     error: undefined,
@@ -33,8 +34,8 @@ export function applyToRun(run: Run, event: Event): Run {
   const { kind } = event;
   switch (kind.case) {
     case "runQueued": {
-      const delegated = kind.value.parentRunId !== "";
-      return { ...run, task: kind.value.spec?.task ?? run.task, delegated, queuedAt: at };
+      const { spec, parentRunId, parentCallId } = kind.value;
+      return { ...run, task: spec?.task ?? run.task, parentRunId, parentCallId, queuedAt: at };
     }
     case "runStarted": {
       const { attempt, model } = kind.value;

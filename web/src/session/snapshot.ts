@@ -34,7 +34,7 @@ function runOf(run: RunMessage): Run {
   return {
     ...newRun(run.runId),
     task: run.spec?.task ?? "",
-    delegated: run.parentRunId !== "",
+    parentRunId: run.parentRunId,
     phase: PHASES[run.state],
     outcome: run.outcome,
     error: run.error,

@@ -4,6 +4,7 @@ import type { Artifact } from "../gen/meshwright/v1/artifact_pb";
 import type { Approval, ApprovalState, Message, NoticeLevel } from "../gen/meshwright/v1/event_pb";
 import type { RunOutcome, Usage } from "../gen/meshwright/v1/run_pb";
 import type { ToolOutcome, ToolResult } from "../gen/meshwright/v1/tool_pb";
+import { tasksOf } from "./family";
 
 /** What a session's events amount to. Immutable: what did not change stays the same object, so that it is not drawn again. */
 export interface SessionState {
@@ -28,8 +29,10 @@ export interface Run {
   readonly task: string;
   /** The message event that repeats the task; empty until it came. */
   readonly taskMessageId: string;
-  /** Another run delegated this one. */
-  readonly delegated: boolean;
+  /** The run that delegated this one, or empty. */
+  readonly parentRunId: string;
+  /** The call by which it was delegated, or empty. */
+  readonly parentCallId: string;
   readonly phase: RunPhase;
   readonly outcome: RunOutcome;
   readonly error: Status | undefined;
@@ -138,7 +141,7 @@ export function emptySession(sessionId: string): SessionState {
   return { sessionId, cursor: 0n, anchored: true, runs: [], earlier: [], trimmed: false };
 }
 
-/** The run at work, if there is one. */
+/** The task at work, if there is one. */
 export function activeRun(state: SessionState): Run | undefined {
-  return state.runs.find((run) => run.phase === "active");
+  return tasksOf(state.runs).find((run) => run.phase === "active");
 }

@@ -20,6 +20,8 @@ export interface ScriptedCall {
   readonly progress?: readonly string[];
   readonly error?: Status;
   readonly pictures?: readonly MessageInitShape<typeof ArtifactSchema>[];
+  /** Does the call as a sub-agent; its answer is the call's result. */
+  readonly subAgent?: (run: RunScript) => Promise<string>;
 }
 
 /** What a script may do as the agent of one run. */
@@ -37,6 +39,7 @@ export class RunScript {
   private comment = "";
   /** What a person put in place of the arguments of the question. */
   edited: JsonObject | undefined;
+  private readonly subAgents: RunScript[] = [];
   private step = 0;
   private calls = 0;
 
@@ -122,6 +125,9 @@ export class RunScript {
     this.edited = edited;
     this.comment = comment;
     this.answered.resolve();
+    for (const child of this.subAgents) {
+      child.answer(approved, edited, comment);
+    }
   }
 
   /** A person's input to the run: the agent reads it when `hear` is called. */
@@ -174,13 +180,28 @@ export class RunScript {
     for (const artifact of call.pictures ?? []) {
       this.append({ case: "artifactAdded", value: { callId, artifact } });
     }
+    const answer = call.subAgent && (await this.delegate(callId, call.subAgent, call.arguments));
     const completion = {
       outcome: call.error ? ToolOutcome.FAILED : ToolOutcome.SUCCEEDED,
-      result: { text: call.text ?? "", untrustedOrigin: call.origin ?? "" },
+      result: { text: answer ?? call.text ?? "", untrustedOrigin: call.origin ?? "" },
       duration: durationFromMs(Date.now() - startedAt),
       ...(call.error && { error: call.error }),
     };
     this.append({ case: "toolCallFinished", value: { callId, tool, completion } });
+  }
+
+  /** Has a sub-agent do a call: a run of its own in the same log. */
+  private async delegate(callId: string, script: (run: RunScript) => Promise<string>, args: JsonObject) {
+    const task = String(args.task ?? "");
+    const child = new RunScript(this.log, `${callId}-run`, task, this.pace);
+    this.subAgents.push(child);
+    const startedAt = Date.now();
+    const parent = { parentRunId: this.runId, parentCallId: callId };
+    child.append({ case: "runQueued", value: { spec: { task }, ...parent } });
+    child.start("offline");
+    const answer = await script(child);
+    child.finish(RunOutcome.COMPLETED, startedAt, answer);
+    return answer;
   }
 }
 

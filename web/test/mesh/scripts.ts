@@ -127,6 +127,27 @@ const listening: Script = async (run) => {
   return answer;
 };
 
+/** Has a sub-agent that looks something up, and one that asks a person. */
+const delegating: Script = async (run) => {
+  await run.act({
+    calls: [
+      {
+        tool: "agent.delegate",
+        arguments: { task: "Look up the lamp" },
+        ms: 0,
+        subAgent: async (child) => {
+          await child.act({ calls: [{ tool: "file.read", arguments: { path: "lamp.md" }, ms: 20, text: "39.00" }] });
+          await child.act({ text: "The lamp is 39.00 EUR." });
+          return "The lamp is 39.00 EUR.";
+        },
+      },
+      { tool: "agent.delegate", arguments: { task: "Ask about the desk" }, ms: 0, subAgent: asking },
+    ],
+  });
+  await run.act({ text: "Both are done." });
+  return "Both are done.";
+};
+
 /** The script for a task. */
 export function scriptFor(task: string): Script {
   if (/^compare/i.test(task)) {
@@ -134,6 +155,9 @@ export function scriptFor(task: string): Script {
   }
   if (/^fail/i.test(task)) {
     return fail;
+  }
+  if (/^delegate/i.test(task)) {
+    return delegating;
   }
   if (/^ask/i.test(task)) {
     return asking;
