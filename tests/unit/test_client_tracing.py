@@ -28,7 +28,7 @@ assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 
 def expected_of(span: Span) -> tuple[tuple[str, str], ...]:
     context = span.get_span_context()
-    return (("traceparent", f"00-{context.trace_id:032x}-{context.span_id:016x}-01"),)
+    return (("traceparent", f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"),)
 
 
 def test_the_current_span_goes_along() -> None:
