@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
+from meshwright.v1.agent_service_pb2 import DeleteSessionRequest
 from meshwright.v1.browser_service_pb2 import AcquireLeaseRequest
 from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 from meshwright.v1.tool_pb2 import ToolOutcome
@@ -115,3 +116,22 @@ async def test_a_caller_beside_the_agent_finds_a_browser_however_many_sessions_r
         async with open_channel(Address.parse(f"unix:{tmp_path}/browser.sock")) as channel:
             acquired = await BrowserServiceStub(channel).AcquireLease(AcquireLeaseRequest())
     assert acquired.lease.lease_id
+
+
+async def test_after_a_restart_a_session_goes_on_at_its_page(tmp_path: Path) -> None:
+    """Another replica would do the same: what a browser leaves is kept outside of the process."""
+    async with (
+        browser_server(tmp_path, browser_capacity=2),
+        web_pages() as pages,
+        asyncio.timeout(PATIENCE),
+    ):
+        browsers = f"unix:{tmp_path}/browser.sock"
+        async with agent_mesh(tmp_path, as_told, browser_address=browsers) as mesh:
+            session_id, other = await mesh.new_session(), await mesh.new_session()
+            for each, name in ((session_id, "first"), (other, "second")):
+                await do(mesh, each, f"open {pages.add(f'/{name}', f'<h1>The {name} page</h1>')}")
+            await mesh.stub.DeleteSession(DeleteSessionRequest(session_id=other))
+        assert [path.name for path in (tmp_path / "browsers").iterdir()] == [session_id]
+        async with agent_mesh(tmp_path, as_told, browser_address=browsers) as mesh:
+            (*_, (outcome, text)) = results(await do(mesh, session_id, "look"))
+    assert (outcome, "The first page" in text) == ("SUCCEEDED", True)

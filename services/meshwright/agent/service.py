@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshwright.agent.abandonment import Abandonment
 from meshwright.agent.browser_room import BrowserRoom
+from meshwright.agent.browser_states import BrowserStates
 from meshwright.agent.converse import Commands, open_session
 from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
@@ -181,7 +182,8 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         browser = open_channel(*settings.browser_address)
         models = Models(settings)
         room = BrowserRoom(BrowserServiceStub(browser))
-        toolbox = Toolbox(ToolServiceStub(channel), store, room, settings.idle_browser)
+        states = BrowserStates(settings.browser_states_url)
+        toolbox = Toolbox(ToolServiceStub(channel), store, room, states, settings.idle_browser)
         parts = Parts(
             store,
             models,

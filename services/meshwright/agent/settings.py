@@ -126,6 +126,11 @@ class AgentSettings(ServerSettings, ModelSettings):
         return self.files_url or f"file://{self.data_dir.absolute() / 'artifacts'}"
 
     @property
+    def browser_states_url(self) -> str:
+        """Object store of what sessions' next browsers begin with."""
+        return f"{self.files_url or f'file://{self.data_dir.absolute()}'}/browsers"
+
+    @property
     def demo_site(self) -> str:
         """Where the agent's browser finds the demo site; empty when it is off."""
         return self.demo_base_url if self.site_demo else ""

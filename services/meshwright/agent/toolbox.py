@@ -21,7 +21,6 @@ from meshwright.serving.errors import MeshError
 from meshwright.v1.event_pb2 import BrowserAttached, BrowserDetached, UsageRecorded
 from meshwright.v1.run_pb2 import Usage
 from meshwright.v1.tool_service_pb2 import (
-    BrowserState,
     DeleteWorkspaceRequest,
     ExecuteResponse,
     ExecuteStart,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
     from meshwright.agent.browser_room import BrowserRoom
+    from meshwright.agent.browser_states import BrowserStates
     from meshwright.store.interface import Draft, Store
     from meshwright.v1.tool_pb2 import Tool
     from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
@@ -66,15 +66,17 @@ class OfferedTool(NamedTuple):
 class Toolbox:
     """Streams stay open for an idle time after a run, so that the next message finds its browser where it was."""
 
-    def __init__(self, stub: ToolServiceStub, store: Store, room: BrowserRoom, idle_seconds: float) -> None:
+    def __init__(
+        self, stub: ToolServiceStub, store: Store, room: BrowserRoom, states: BrowserStates, idle_seconds: float
+    ) -> None:
         self._stub = stub
         self._store = store
         self._room = room
+        self._states = states
         self._idle_seconds = idle_seconds
         self._tools: tuple[float, Sequence[OfferedTool]] = (float("-inf"), ())
         self._streams: dict[str, ToolStream] = {}
         self._opening: dict[str, asyncio.Lock] = {}
-        self._states: dict[str, BrowserState] = {}
         self._closers: dict[str, asyncio.TimerHandle] = {}
         self._meters: dict[str, BrowserMeter] = {}
         self._errands: set[asyncio.Task[None]] = set()
@@ -117,7 +119,7 @@ class Toolbox:
         async with self._opening.setdefault(session_id, asyncio.Lock()):
             stream = self._streams.get(session_id)
             if stream is None or stream.broken:
-                state = self._states.get(session_id, BrowserState())
+                state = await self._states.read(session_id)
                 start = ExecuteStart(
                     session_id=session_id, browser_storage_state=state.storage_state, browser_url=state.url
                 )
@@ -151,17 +153,18 @@ class Toolbox:
         self._errand(self._make_room())
 
     async def forget(self, session_id: str) -> None:
-        """Close the session's stream."""
+        """Close the session's stream. What its next browser begins with is kept then."""
         self._keep(session_id)
         stream = self._streams.pop(session_id, None)
         self._opening.pop(session_id, None)
         if stream is not None:
             await stream.close()
+            await self._states.written(session_id)
 
     async def delete(self, session_id: str) -> None:
         """Close the session's stream and delete its files, as far as the tool service can be reached."""
         await self.forget(session_id)
-        self._states.pop(session_id, None)
+        await self._states.delete(session_id)
         try:
             await self._stub.DeleteWorkspace(DeleteWorkspaceRequest(session_id=session_id), **forward(LIST_SECONDS))
         except grpc.aio.AioRpcError as error:
@@ -172,6 +175,7 @@ class Toolbox:
         await asyncio.gather(*(self.forget(session_id) for session_id in tuple(self._streams)))
         if self._errands:
             await asyncio.wait(self._errands, timeout=LIST_SECONDS)
+        await self._states.close()
 
     def _keep(self, session_id: str) -> None:
         closer = self._closers.pop(session_id, None)
@@ -181,7 +185,7 @@ class Toolbox:
     def _on_browser(self, session_id: str, frame: ExecuteResponse) -> None:
         composer = Composer(session_id)
         if frame.HasField("browser_state"):
-            self._states[session_id] = frame.browser_state
+            self._states.keep(session_id, frame.browser_state)
         elif frame.HasField("browser_leased"):
             self._room.leased(session_id)
             self.meter(session_id).leased()

@@ -37,11 +37,7 @@ class ArtifactStore:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            self._store: ObjectStore = _open(url)
-        except (ValueError, obstore.exceptions.BaseError) as error:
-            message = f"{url} is no object store: write file:///folder, s3://bucket/prefix, gs://... or az://..."
-            raise ValueError(message) from error
+        self._store = open_object_store(url)
 
     async def put(
         self,
@@ -94,10 +90,15 @@ class ArtifactStore:
             await obstore.delete_async(self._store, [entry["path"] for entry in batch])
 
 
-def _open(url: str) -> ObjectStore:
-    if url.startswith("file://"):
-        return LocalStore(url.removeprefix("file://"), mkdir=True)
-    return from_url(url)
+def open_object_store(url: str) -> ObjectStore:
+    """A local folder (`file:///...`, made if missing) or a bucket. Raises ValueError for a URL that names neither."""
+    try:
+        if url.startswith("file://"):
+            return LocalStore(url.removeprefix("file://"), mkdir=True)
+        return from_url(url)
+    except (ValueError, obstore.exceptions.BaseError) as error:
+        message = f"{url} is no object store: write file:///folder, s3://bucket/prefix, gs://... or az://..."
+        raise ValueError(message) from error
 
 
 def _key(home: str, artifact_id: str) -> str:
