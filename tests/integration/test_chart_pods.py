@@ -24,8 +24,6 @@ SETTINGS: dict[str, type[MeshSettings]] = {
     "web": SiteSettings,
 }
 GRPC_SERVICES = ("agent", "tools", "browser")
-AHEAD_OF_THE_GATEWAY = {"MESHWRIGHT_AGENT_CANARY_ADDRESS"}
-"""What the chart says already and the gateway does not read yet."""
 
 
 def pods(manifest: Manifest) -> list[tuple[str, Object, Object]]:
@@ -73,7 +71,7 @@ def test_every_variable_is_a_setting_of_the_service_and_set_once(name: str) -> N
         assert len(names) == len(set(names)), component
         if component in SETTINGS:
             known = {row.variable for row in documented(SETTINGS[component])}
-            assert set(names) - AHEAD_OF_THE_GATEWAY <= known, component
+            assert set(names) <= known, component
 
 
 @pytest.mark.parametrize("name", VALUES_FILES)
