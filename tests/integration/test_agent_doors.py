@@ -140,7 +140,9 @@ async def test_what_was_said_before_a_break_is_kept_as_a_partial_message(mesh: A
 async def test_a_cancelled_run_ends_as_cancelled_and_leaves_the_model(mesh: AgentMesh, door: Door) -> None:
     events = await run(mesh, door, [Say("So far"), Hang()], cancel_at="text_delta")
     assert last(events).run_finished.outcome == RunOutcome.RUN_OUTCOME_CANCELLED
-    assert events[-2].message.partial
+    partial, used = events[-3:-1]
+    assert partial.message.partial
+    assert used.usage_recorded.usage.model_calls == 1, "it had begun to answer"
     await mesh.model.wait_abandoned()
 
 
