@@ -75,6 +75,37 @@ async def test_a_session_stays_on_its_track_while_the_canary_grows(tmp_path: Pat
             on_canary = now
 
 
+async def test_while_the_canary_is_down_its_sessions_go_to_the_stable_track(tmp_path: Path) -> None:
+    address = Address(path=str(tmp_path / "canary.sock"))
+    canary = Upstream("canary", address)
+    await canary.start()
+    async with running_mesh(tmp_path, agent_canary_address=address) as mesh:
+        await mesh.gateway.shift(Traffic(100))
+        assert await asked(mesh) == "canary"
+        await canary.stop()
+        for _ in range(50):
+            assert await asked(mesh) == "agent"
+        with pytest.raises(grpc.aio.AioRpcError):
+            await asked(mesh, {TRACK: "canary"})
+        await canary.start()
+        async with asyncio.timeout(LIMIT):
+            while await asked(mesh) != "canary":
+                pass
+        await canary.stop()
+
+
+async def test_a_canary_that_loses_some_of_its_replicas_keeps_its_sessions(tmp_path: Path) -> None:
+    addresses = [Address(path=str(tmp_path / f"canary{number}.sock")) for number in range(5)]
+    canary = Upstream("canary", addresses[0])
+    await canary.start()
+    try:
+        async with running_mesh(tmp_path, agent_canary_address=",".join(map(str, addresses))) as mesh:
+            await mesh.gateway.shift(Traffic(100))
+            assert {await asked(mesh) for _ in range(100)} == {"canary"}
+    finally:
+        await canary.stop()
+
+
 async def test_calls_of_no_session_are_shared_out_too(tmp_path: Path) -> None:
     async with two_tracks(tmp_path) as mesh:
         await mesh.gateway.shift(Traffic(50))

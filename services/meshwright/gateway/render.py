@@ -27,7 +27,7 @@ from meshwright.gateway.routes import (
 )
 from meshwright.gateway.tls import certificate
 from meshwright.gateway.tokens import CAUSES, token_check
-from meshwright.gateway.traffic import CANARY_CLUSTER, SESSION_HEADER, STABLE_CLUSTER, TRACK_HEADER
+from meshwright.gateway.traffic import CANARY_CLUSTER, CANARY_OR_STABLE, SESSION_HEADER, STABLE_CLUSTER, TRACK_HEADER
 from meshwright.serving.address import Address
 from meshwright.serving.errors import ELSEWHERE_KEY
 
@@ -194,6 +194,9 @@ def _bootstrap(
         "clusters.yaml.j2",
         settings=settings,
         grpc_upstreams=_grpc_upstreams(settings),
+        stable=STABLE_CLUSTER,
+        canary=CANARY_CLUSTER,
+        canary_or_stable=CANARY_OR_STABLE,
         site=settings.site_address,
         otlp=otlp,
         check=check,

@@ -49,6 +49,8 @@ class Target:
     weight: int = 100
     track: str = ""
     """How a tester asks for it by header; empty where there is nothing to choose from."""
+    track_cluster: str = ""
+    """Where a tester's calls go."""
 
 
 def _service(file: FileDescriptor, name: str, cluster: str) -> Service:

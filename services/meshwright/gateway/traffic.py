@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 STABLE, CANARY = "stable", "canary"
 STABLE_CLUSTER, CANARY_CLUSTER = "agent", "agent-canary"
+CANARY_OR_STABLE = "agent-canary-or-stable"
+"""The canary's cluster, and the stable one while none of its replicas is healthy."""
 TRACK_HEADER = "x-meshwright-track"
 """Request header with which a tester chooses a track: `canary` or `stable`."""
 SESSION_HEADER = "x-meshwright-session"
@@ -74,7 +76,8 @@ def targets(traffic: Traffic, *, has_canary: bool) -> Mapping[str, Sequence[Targ
         return ONE_TARGET_EACH
     # In this order a session on the canary stays there while the canary's weight grows.
     shares = (
-        Target(STABLE_CLUSTER, 100 - traffic.canary_weight, STABLE),
-        Target(CANARY_CLUSTER, traffic.canary_weight, CANARY),
+        Target(STABLE_CLUSTER, 100 - traffic.canary_weight, STABLE, STABLE_CLUSTER),
+        # A tester who asks for the canary is told when it is down.
+        Target(CANARY_OR_STABLE, traffic.canary_weight, CANARY, CANARY_CLUSTER),
     )
     return {**ONE_TARGET_EACH, STABLE_CLUSTER: shares}
