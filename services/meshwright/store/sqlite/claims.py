@@ -24,8 +24,9 @@ UPDATE runs SET token = token + 1 WHERE state <> ? AND parent <> '' AND run_id I
 HELD = "run_id = ? AND token = ? AND state = ?"
 
 
+# The number of FINISHED stands there as in the index of open runs, without which every run there ever was would be looked at.
 CLAIMABLE = """
-    runs.parent = '' AND (
+    runs.state <> 3 AND runs.parent = '' AND (
         (runs.state = :active AND runs.lease_until < :time)
         OR (runs.state = :queued AND NOT EXISTS (
             SELECT 1 FROM runs AS earlier

@@ -12,13 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from meshwright.serving.errors import MeshError
+from meshwright.store.resting import rest_after
 from meshwright.store.sqlite.checkpoints import Checkpoints
 from meshwright.v1 import error_reason_pb2 as reasons
 
 T = TypeVar("T")
-REST_FACTOR = 2.0
-"""How long the writer rests after a transaction, as a multiple of what that transaction took until everybody had heard of it."""
-MAX_REST_SECONDS = 0.04
 log = structlog.get_logger(__name__)
 
 
@@ -129,7 +127,7 @@ class Writer:
 
     def _rest(self, begun: float) -> None:
         now = time.monotonic()
-        self._rested_at = now + min((now - begun) * REST_FACTOR, MAX_REST_SECONDS)
+        self._rested_at = now + rest_after(now - begun)
         if self._checkpoint_ends:
             # What was committed beside it is little. Once that is moved too, the next commit begins the log anew.
             self._checkpoint_ends = self._checkpointing = False
