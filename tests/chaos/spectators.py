@@ -1,4 +1,4 @@
-"""Clients of a trial: those who give tasks, each maybe twice, and those who watch, leave and come back by their cursor."""
+"""Clients of a trial: those who give tasks, some twice, those who meddle, and those who watch, leave and come back by their cursor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import grpc
 
 from meshwright.serving.errors import DETAILS_KEY, MeshError
 from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.run_pb2 import RunSpec
+from meshwright.v1.run_pb2 import RunSpec, SteeringMode
 from meshwright.v1.stream_pb2 import Close
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CALL_SECONDS = 10.0
 LOST = "lost connection"
+MEDDLED_SHARE = 3
+"""Of ten runs one is cancelled, and so many are told something."""
 PASSING = {"UNAVAILABLE", "READER_TOO_SLOW", "DEADLINE_EXCEEDED", LOST}
 """Refusals after which a client comes again. Anything else in a trial is a defect."""
 
@@ -34,10 +36,13 @@ PASSING = {"UNAVAILABLE", "READER_TOO_SLOW", "DEADLINE_EXCEEDED", LOST}
 class Noted:
     """What clients noted of a session."""
 
+    number: int
     session_id: str
-    expected: int
-    """How many runs the session is given."""
+    stories: list[int]
+    """The numbers of the stories that its runs tell, in their order."""
     runs: list[str] = field(default_factory=list)
+    cancelled: set[str] = field(default_factory=set)
+    """Runs that somebody asked to end."""
     watchers: list[list[Event]] = field(default_factory=list)
     """The events that each watcher was sent, in the order in which they came."""
 
@@ -57,6 +62,7 @@ class Clients:
         """A new session."""
         request = pb.CreateSessionRequest(request_id=f"session-{number}-of-{self._seed}")
         created = await self._insist(lambda: self._stub.CreateSession(request, timeout=CALL_SECONDS))
+        assert created is not None
         return created.session.session_id
 
     async def start(self, session_id: str, number: int, task: str, *, twice: bool) -> str:
@@ -66,15 +72,37 @@ class Clients:
         )
 
         async def ask() -> Run:
-            return (await self._insist(lambda: self._stub.StartRun(request, timeout=CALL_SECONDS))).run
+            started = await self._insist(lambda: self._stub.StartRun(request, timeout=CALL_SECONDS))
+            assert started is not None
+            return started.run
 
         runs = await asyncio.gather(*(ask() for _ in range(2 if twice else 1)))
         assert len({run.run_id for run in runs}) == 1, f"one request became several runs of {session_id}"
         return str(runs[0].run_id)
 
+    async def meddle(self, noted: Noted, number: int) -> None:
+        """Some runs are cancelled after a while, some are told something, once or in a hurry."""
+        dice = random.Random(f"{self._seed}/meddler/{number}")  # noqa: S311 - repeatable on purpose
+        deed, delay = dice.randrange(10), dice.uniform(0.1, 5.0)
+        session_id, run_id = noted.session_id, noted.runs[noted.stories.index(number)]
+        if deed > MEDDLED_SHARE:
+            return
+        await asyncio.sleep(delay)
+        request_id = f"meddle-{number}-of-{self._seed}"
+        if deed == 0:
+            noted.cancelled.add(run_id)
+            cancel = pb.CancelRunRequest(request_id=request_id, session_id=session_id, run_id=run_id)
+            await self._insist(lambda: self._stub.CancelRun(cancel, timeout=CALL_SECONDS), may_be_late=True)
+        else:
+            mode = dice.choice((SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT))
+            steer = pb.SteerRunRequest(
+                request_id=request_id, session_id=session_id, run_id=run_id, text="Go on.", mode=mode
+            )
+            await self._insist(lambda: self._stub.SteerRun(steer, timeout=CALL_SECONDS), may_be_late=True)
+
     async def watch(self, noted: Noted, number: int) -> None:
         """Watch until all runs have ended, leaving and coming back at random; every other watcher by Converse."""
-        dice = random.Random(f"{self._seed}/{noted.session_id}/{number}")  # noqa: S311 - repeatable on purpose
+        dice = random.Random(f"{self._seed}/watcher/{noted.number}/{number}")  # noqa: S311 - repeatable on purpose
         seen: list[Event] = []
         noted.watchers.append(seen)
         door = self._converse if number % 2 else self._watch_session
@@ -130,12 +158,14 @@ class Clients:
         """The session's runs as they are in the end."""
         return list((await self._stub.ListRuns(pb.ListRunsRequest(session_id=session_id))).runs)
 
-    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call again until it is answered: its request id makes that safe."""
+    async def _insist(self, call: Callable[[], Awaitable[T]], *, may_be_late: bool = False) -> T | None:
+        """Make a call again until it is answered: its request id makes that safe. None where it came too late."""
         while True:
             try:
                 return await call()
             except grpc.aio.AioRpcError as error:
+                if may_be_late and MeshError.from_rpc_error(error).reason_name == "RUN_FINISHED":
+                    return None
                 self._note(error)
             await asyncio.sleep(0.1)
 
@@ -148,4 +178,4 @@ class Clients:
 
 def _all_ended(noted: Noted, seen: list[Event]) -> bool:
     ended = {event.run_id for event in seen if event.HasField("run_finished")}
-    return len(noted.runs) == noted.expected and ended.issuperset(noted.runs)
+    return len(noted.runs) == len(noted.stories) and ended.issuperset(noted.runs)

@@ -27,12 +27,15 @@ def task(number: int, seed: int, page: str) -> str:
 
 
 def script(request: Request) -> Steps:
-    """What the model answers next."""
-    found = TASK.search(request.last_user_text)
-    if found is None:
-        return Say("Which story?")
-    steps = _steps(int(found[1]), int(found[2]), found[3])
-    return steps[min(request.step, len(steps) - 1)]
+    """What the model answers next. Inputs that come meanwhile do not change the story."""
+    said = 0
+    for message in reversed(request.messages):
+        found = TASK.search(str(message["content"])) if message["role"] == "user" else None
+        if found is not None:
+            steps = _steps(int(found[1]), int(found[2]), found[3])
+            return steps[min(said, len(steps) - 1)]
+        said += message["role"] == "assistant"
+    return Say("Which story?")
 
 
 def ending(number: int, seed: int) -> str:

@@ -10,6 +10,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from google.protobuf.json_format import MessageToJson
+
+from meshwright.v1.event_pb2 import SteeringState
 from meshwright.v1.run_pb2 import RunOutcome
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.chaos import story
@@ -66,9 +69,10 @@ async def trial(plan: Plan) -> Report:
             Record(noted, await clients.log(noted.session_id), await clients.runs(noted.session_id))
             for noted in (session.result() for session in sessions)
         ]
-    found = violations(records, fleet) + [f"left behind: {command}" for command in fleet.left()]
+    found = violations(records, fleet, plan.seed) + [f"left behind: {command}" for command in fleet.left()]
     if found:
-        found.append(f"the logs are in {folder}")
+        _keep(records, folder)
+        found.append(f"the logs of sessions and services are in {folder}")
     else:
         shutil.rmtree(folder)
     seconds = time.monotonic() - began
@@ -78,15 +82,23 @@ async def trial(plan: Plan) -> Report:
 async def _session(clients: Clients, plan: Plan, number: int, page: str) -> Noted:
     """A session of several runs, which wait for each other, and its watchers."""
     await asyncio.sleep(plan.rage_seconds * number * RUNS_OF_A_SESSION / plan.runs)
-    noted = Noted(await clients.session(number), RUNS_OF_A_SESSION)
     stories = [number * RUNS_OF_A_SESSION + index for index in range(RUNS_OF_A_SESSION)]
+    noted = Noted(number, await clients.session(number), stories)
     async with asyncio.TaskGroup() as watching:
         for each in stories:
             task = story.task(each, plan.seed, page)
             noted.runs.append(await clients.start(noted.session_id, each, task, twice=each % 3 == 0))
+            watching.create_task(clients.meddle(noted, each))
             if len(noted.watchers) < WATCHERS:
                 watching.create_task(clients.watch(noted, len(noted.watchers)))
     return noted
+
+
+def _keep(records: Sequence[Record], folder: Path) -> None:
+    """Write the logs of the sessions down, for whoever looks into what went wrong."""
+    for record in records:
+        lines = [MessageToJson(event, indent=None) for event in record.log]
+        (folder / f"{record.noted.session_id}.jsonl").write_text("\n".join(lines))
 
 
 def _figures(
@@ -103,6 +115,7 @@ def _figures(
     return [
         ("seed", str(plan.seed)),
         ("runs", f"{sum(outcomes.values())} in {len(records)} sessions: {_shares(outcomes)}"),
+        ("inputs", _shares(_inputs(records)) or "none"),
         ("events", str(sum(len(record.log) for record in records))),
         ("tool calls", _shares(calls)),
         ("went wrong", _shares(monkey.done)),
@@ -111,6 +124,15 @@ def _figures(
         ("clients were refused", _shares(clients.refusals) or "never"),
         ("seconds", f"{seconds:.1f}"),
     ]
+
+
+def _inputs(records: Sequence[Record]) -> Counter[str]:
+    return Counter(
+        SteeringState.Name(event.steering_receipt.state)[15:].lower()
+        for record in records
+        for event in record.log
+        if event.HasField("steering_receipt")
+    )
 
 
 def _silences(record: Record) -> list[float]:

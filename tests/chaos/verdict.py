@@ -6,9 +6,11 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshwright.v1.run_pb2 import RunState
+from meshwright.v1.event_pb2 import Role, SteeringState
+from meshwright.v1.run_pb2 import RunOutcome, RunState
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.chaos.ledger import effects
+from tests.chaos.story import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,14 +31,22 @@ class Record(NamedTuple):
     runs: Sequence[Run]
 
 
-def violations(records: Sequence[Record], fleet: Fleet) -> list[str]:
+def violations(records: Sequence[Record], fleet: Fleet, seed: int) -> list[str]:
     """Everything that should not have happened."""
     found: list[str] = []
     written = effects(fleet.ledger)
     for record in records:
         name = record.noted.session_id
-        for check in (_sequences(record), _ends(record), _watchers(record), _calls(record), _effects(record, written)):
-            found += [f"{name}: {violation}" for violation in check]
+        checks = (
+            _sequences(record),
+            _ends(record),
+            _answers(record, seed),
+            _inputs(record),
+            _watchers(record),
+            _calls(record),
+            _effects(record, written),
+        )
+        found += [f"{name}: {violation}" for check in checks for violation in check]
     return found + list(_defects(fleet))
 
 
@@ -60,6 +70,28 @@ def _ends(record: Record) -> Iterator[str]:
     for run in record.runs:
         if run.state != RunState.RUN_STATE_FINISHED:
             yield f"{run.run_id} is {RunState.Name(run.state)} for ever"
+
+
+def _answers(record: Record, seed: int) -> Iterator[str]:
+    """Whatever went wrong around them, runs end with their answer, and with something else only if somebody wanted so."""
+    runs = {run.run_id: run for run in record.runs}
+    for number, run_id in zip(record.noted.stories, record.noted.runs, strict=True):
+        run = runs[run_id]
+        cancelled = run.outcome == RunOutcome.RUN_OUTCOME_CANCELLED and run_id in record.noted.cancelled
+        if not cancelled and not run.answer.endswith(ending(number, seed)):
+            yield f"{run_id} ended as {RunOutcome.Name(run.outcome)} with {run.answer!r} {run.error}"
+
+
+def _inputs(record: Record) -> Iterator[str]:
+    """What was accepted is applied once or comes back once."""
+    receipts = [event.steering_receipt for event in record.log if event.HasField("steering_receipt")]
+    accepted = [r.steering_id for r in receipts if r.state == SteeringState.STEERING_STATE_ACCEPTED]
+    settled = [r.steering_id for r in receipts if r.state != SteeringState.STEERING_STATE_ACCEPTED]
+    if sorted(accepted) != sorted(settled):
+        yield f"the inputs {accepted} became {settled}"
+    said = Counter(event.message.message_id for event in record.log if event.message.role == Role.ROLE_USER)
+    if twice := [message_id for message_id, times in said.items() if times > 1]:
+        yield f"these inputs were said twice: {twice}"
 
 
 def _watchers(record: Record) -> Iterator[str]:
