@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from meshwright.gateway.envoy import GatewayError, validate_config
-from meshwright.gateway.render import write_files
 from meshwright.gateway.settings import GatewaySettings
+from meshwright.gateway.writing import write_files
 from meshwright.serving.startup import StartupError
 from tests.support import grpc_web
 from tests.support.gateway_mesh import AGENT, GetAgent, running_mesh

@@ -13,8 +13,9 @@ import pytest
 
 from meshwright.browser import failures
 from meshwright.gateway import gateway as gateway_module
+from meshwright.gateway.files import GatewayFiles
 from meshwright.gateway.gateway import Gateway
-from meshwright.gateway.render import GatewayFiles, write_files
+from meshwright.gateway.writing import write_files
 from meshwright.serving.address import Address
 from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
@@ -29,9 +30,10 @@ from tests.support.dns_server import dns_server
 from tests.support.gateway_mesh import GetAgent, ListSessions, Upstream, eventually, unary, upstream_settings, watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from meshwright.gateway.routes import Target
     from meshwright.gateway.settings import GatewaySettings
     from meshwright.serving.health import Readiness
 
@@ -165,9 +167,11 @@ async def test_a_host_name_stands_for_all_its_addresses_as_they_come(
         await second.stop()
 
 
-def _write_files_with_dns(port: int, settings: GatewaySettings, directory: Path) -> GatewayFiles:
+def _write_files_with_dns(
+    port: int, settings: GatewaySettings, directory: Path, targets: Mapping[str, Sequence[Target]]
+) -> GatewayFiles:
     """The gateway's files, and a DNS server of our own instead of the system's."""
-    files = write_files(settings, directory)
+    files = write_files(settings, directory, targets)
     resolver = {
         "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
         "resolvers": [{"socket_address": {"address": "127.0.0.1", "port_value": port}}],

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import errno
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,16 +14,13 @@ import structlog
 
 from meshwright.gateway.admin import Admin
 from meshwright.gateway.envoy import GatewayError, start_envoy, validate_config
+from meshwright.gateway.files import GatewayFiles
 from meshwright.gateway.followed import follow
-from meshwright.gateway.render import (
-    GatewayFiles,
-    publish_certificate,
-    publish_token_check,
-    render_routes,
-    write_files,
-)
+from meshwright.gateway.preconditions import check_address, make_log_folder
+from meshwright.gateway.render import render_routes
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
 from meshwright.gateway.traffic import Traffic, TrafficError, targets
+from meshwright.gateway.writing import publish_certificate, publish_token_check, write_files
 from meshwright.serving.address import MAX_UNIX_PATH_BYTES, Address
 
 if TYPE_CHECKING:
@@ -82,8 +77,8 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            _check_address(self._address)
-            _make_log_folder(self._settings.gateway_access_log)
+            check_address(self._address)
+            make_log_folder(self._settings.gateway_access_log)
             self._files = write_files(self._settings, self._make_directory(stack), self._targets(self.traffic))
             self.admin = Admin(self._files.admin_socket)
             await validate_config(self._files.candidate)
@@ -226,31 +221,3 @@ class Gateway:
 
     def _complaint(self) -> str:
         return ":\n" + "\n".join(self._last_words) if self._last_words else ""
-
-
-def _make_log_folder(access_log: str) -> None:
-    if access_log and access_log != "stdout":
-        try:
-            Path(access_log).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise GatewayError(f"no access log can be written to {access_log}: {error.strerror}") from error
-
-
-def _check_address(address: Address) -> None:
-    """Raise GatewayError, in words for a person, when nothing can listen there: Envoy's own words come late."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-            probe.listen()
-        except OSError as error:
-            raise GatewayError(_bind_complaint(error, address)) from error
-
-
-def _bind_complaint(error: OSError, address: Address) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {address.port} is in use; stop what uses it or set MESHWRIGHT_PORT to another one"
-    if error.errno == errno.EACCES:
-        return f"port {address.port} needs more rights than this user has; set MESHWRIGHT_PORT to one from 1024 up"
-    return f"cannot listen on {address}: {error.strerror}; set MESHWRIGHT_HOST to an address of this machine"

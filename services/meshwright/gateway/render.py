@@ -16,16 +16,12 @@ from meshwright.gateway.local_replies import (
     UNKNOWN_SERVICE,
     rate_limited,
 )
-from meshwright.gateway.published import current_file, next_generation, publish
 from meshwright.gateway.routes import (
     GRPC_ROUTES,
     ONE_TARGET_EACH,
     SERVICES,
     Target,
-    current_routes_file,
-    publish_routes,
 )
-from meshwright.gateway.tls import certificate
 from meshwright.gateway.tokens import CAUSES, token_check
 from meshwright.gateway.traffic import CANARY_CLUSTER, CANARY_OR_STABLE, SESSION_HEADER, STABLE_CLUSTER, TRACK_HEADER
 from meshwright.serving.address import Address
@@ -35,12 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from meshwright.gateway.files import GatewayFiles
     from meshwright.gateway.settings import GatewaySettings
+    from meshwright.gateway.tokens import TokenCheck
 
 ACCESS_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
-CHECK_FILE = "token_check.yaml"
-CERTIFICATE_FILE = "certificate.yaml"
 LEASE_TRIES = 16
 """How many replicas are asked for a lease after the first."""
 LEASE_REQUEST_BYTES = 1024 * 1024
@@ -65,43 +61,6 @@ _templates = Environment(
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayFiles:
-    """Where the rendered files of one gateway are; all of them lie in `directory`."""
-
-    directory: Path
-
-    @property
-    def bootstrap(self) -> Path:
-        """Envoy's bootstrap."""
-        return self.directory / "bootstrap.yaml"
-
-    @property
-    def candidate(self) -> Path:
-        """The bootstrap with the routes inside, for `envoy --mode validate`."""
-        return self.directory / "candidate.yaml"
-
-    @property
-    def routes_directory(self) -> Path:
-        """The folder that Envoy watches for new routes."""
-        return self.directory / "routes"
-
-    @property
-    def token_check_directory(self) -> Path:
-        """The folder that Envoy watches for the check of tokens."""
-        return self.directory / "tokens"
-
-    @property
-    def certificate_directory(self) -> Path:
-        """The folder that Envoy watches for the listener's certificate."""
-        return self.directory / "tls"
-
-    @property
-    def admin_socket(self) -> Path:
-        """The unix socket of Envoy's admin interface."""
-        return self.directory / "admin.sock"
-
-
-@dataclass(frozen=True, slots=True)
 class _Collector:
     addresses: tuple[Address, ...]
     tls: bool
@@ -114,35 +73,14 @@ class _AccessLog:
     path: str
 
 
-def write_files(
-    settings: GatewaySettings, directory: Path, targets: Mapping[str, Sequence[Target]] = ONE_TARGET_EACH
-) -> GatewayFiles:
-    """Render everything Envoy needs into `directory`, which must exist and belong to this user alone."""
-    files = GatewayFiles(directory)
-    publish_routes(files.routes_directory, render_routes(settings, targets))
-    publish_token_check(settings, files)
-    publish_certificate(settings, files)
-    files.bootstrap.write_text(render_bootstrap(settings, files), encoding="utf-8")
-    files.candidate.write_text(render_candidate(settings, files, targets), encoding="utf-8")
-    return files
+def render_token_check(check: TokenCheck) -> str:
+    """The file with the check of callers' tokens and the issuer's keys."""
+    return _render("token_check.yaml.j2", check=check)
 
 
-def publish_token_check(settings: GatewaySettings, files: GatewayFiles) -> None:
-    """Put the issuer's keys into force as they are now. Raises GatewayError when they cannot be used."""
-    check = token_check(settings)
-    if check is not None:
-        publish(files.token_check_directory, CHECK_FILE, _render("token_check.yaml.j2", check=check))
-
-
-def publish_certificate(settings: GatewaySettings, files: GatewayFiles) -> None:
-    """Put the listener's certificate into force as it is now. Raises GatewayError when it cannot be used."""
-    found = certificate(settings)
-    if found is not None:
-        # Links of another name each time: Envoy reads again only what has another path.
-        links = {"chain.pem": found.chain, "key.pem": found.key}
-        folder = next_generation(files.certificate_directory)
-        text = _render("certificate.yaml.j2", **{name.partition(".")[0]: str(folder / name) for name in links})
-        publish(files.certificate_directory, CERTIFICATE_FILE, text, links)
+def render_certificate(chain: Path, key: Path) -> str:
+    """The file that names the listener's certificate and its key."""
+    return _render("certificate.yaml.j2", chain=str(chain), key=str(key))
 
 
 def render_bootstrap(settings: GatewaySettings, files: GatewayFiles) -> str:
@@ -172,7 +110,7 @@ def _bootstrap(
         "listener.yaml.j2",
         settings=settings,
         routes_directory=str(files.routes_directory),
-        routes_file=str(current_routes_file(files.routes_directory)),
+        routes_file=str(files.routes_file),
         inline_route_config=inline_route_config,
         drain_timeout=f"{settings.gateway_drain_seconds:.3f}s",
         otlp=otlp,
@@ -184,10 +122,10 @@ def _bootstrap(
         check=check,
         inline_check=inline_check,
         check_directory=str(files.token_check_directory),
-        check_file=str(current_file(files.token_check_directory, CHECK_FILE)),
+        check_file=str(files.token_check_file),
         token_causes=CAUSES if check else (),
         certificate_directory=str(files.certificate_directory) if settings.tls_certificate else "",
-        certificate_file=str(current_file(files.certificate_directory, CERTIFICATE_FILE)),
+        certificate_file=str(files.certificate_file),
         rate_limited=rate_limited(limit),
     )
     clusters = _render(
