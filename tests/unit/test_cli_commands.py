@@ -22,7 +22,7 @@ from meshwright.cli.up.plan import Plan, make_runtime_dir
 from meshwright.serving.settings import documented
 from tests.support.mesh_process import MESHWRIGHT, clean_environment
 
-COMMANDS = ("up", "serve", "run", "chat", "sessions", "doctor", "settings", "version")
+COMMANDS = ("up", "serve", "run", "chat", "sessions", "traffic", "doctor", "settings", "version")
 
 
 def meshwright(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +56,7 @@ def test_every_command_explains_itself_and_its_exit_codes() -> None:
         assert f"\n  {command} " in listed.stdout
         told = cli.invoke(app, [command, "--help"], prog_name="meshwright").stdout
         assert "Usage: meshwright" in told
-        assert "Exit codes: 0" in told or command in ("settings", "version")
+        assert "Exit codes: 0" in told or command in ("settings", "traffic", "version")
 
 
 def test_the_version_is_the_packages() -> None:
@@ -111,6 +111,16 @@ def test_what_one_service_alone_needs_keeps_no_other_from_starting(monkeypatch: 
     check_packages("agent")
     with pytest.raises(CannotStartError, match="not_installed_here"):
         check_packages("browser")
+
+
+def test_up_does_not_pretend_to_speak_tls(tmp_path: Path) -> None:
+    ended = meshwright("up", "--data-dir", str(tmp_path), MESHWRIGHT_TLS_CERTIFICATE="/etc/tls.crt")
+    assert (ended.returncode, "MESHWRIGHT_TLS_CERTIFICATE" in ended.stdout) == (ExitCode.USAGE, True)
+
+
+def test_traffic_explains_its_commands() -> None:
+    for command in ("show", "set", "rollback"):
+        assert "Exit codes: 0" in CliRunner().invoke(app, ["traffic", command, "--help"]).stdout
 
 
 def test_a_port_in_use_is_told_before_anything_starts() -> None:

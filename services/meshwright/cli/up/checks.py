@@ -50,6 +50,15 @@ def missing_packages(service: str | None = None) -> list[str]:
     return [name for name in needed if find_spec(name) is None]
 
 
+def check_clear_text() -> None:
+    """Raise CannotStartError where the gateway should speak TLS: what starts and watches it here speaks to it in clear text."""
+    if os.environ.get("MESHWRIGHT_TLS_CERTIFICATE"):
+        raise CannotStartError(
+            "`meshwright up` serves this machine without TLS. Unset MESHWRIGHT_TLS_CERTIFICATE and put a proxy that ends TLS before it, "
+            "or run the services one by one: meshwright serve gateway"
+        )
+
+
 def check_port(host: str, port: int) -> int:
     """The port, or a free one for 0. Raises CannotStartError where it cannot be listened on."""
     address = "127.0.0.1" if host == "localhost" else host
