@@ -115,7 +115,7 @@ def test_what_one_service_alone_needs_keeps_no_other_from_starting(monkeypatch: 
 
 def test_up_does_not_pretend_to_speak_tls(tmp_path: Path) -> None:
     ended = meshwright("up", "--data-dir", str(tmp_path), MESHWRIGHT_TLS_CERTIFICATE="/etc/tls.crt")
-    assert (ended.returncode, "MESHWRIGHT_TLS_CERTIFICATE" in ended.stdout) == (ExitCode.USAGE, True)
+    assert (ended.returncode, "MESHWRIGHT_TLS_CERTIFICATE" in ended.stderr) == (ExitCode.USAGE, True)
 
 
 def test_traffic_explains_its_commands() -> None:
