@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from meshwright.store.interface import Store
+from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
 from tests.support.store_drive import a_store
 
@@ -19,6 +20,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of the module's own."""
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster.url
+
+
 @pytest.fixture(params=["sqlite", "redis"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine of the store."""
@@ -28,7 +36,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def store_address(engine: str, request: pytest.FixtureRequest) -> str:
     """Of the store; empty for the embedded one."""
-    return str(request.getfixturevalue("redis_url")) if engine == "redis" else ""
+    return "" if engine == "sqlite" else str(request.getfixturevalue(f"{engine}_url"))
 
 
 @pytest.fixture

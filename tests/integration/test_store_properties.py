@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -100,13 +101,14 @@ class StoreMachine(RuleBasedStateMachine):
             self.runner.close()
 
 
-def test_whatever_happens_at_once_the_log_is_whole(store_address: str) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "redis", "cluster"], indirect=True)
+def test_whatever_happens_at_once_the_log_is_whole(engine: str, store_address: str) -> None:
     machine = type("Machine", (StoreMachine,), {"address": store_address})
     run_state_machine_as_test(
         machine,
         # What happens at once does not happen the same way again, so there is nothing to be made smaller.
         settings=settings(
-            max_examples=25,
+            max_examples=12 if engine == "cluster" else 25,
             stateful_step_count=10,
             deadline=None,
             phases=[Phase.generate],

@@ -356,6 +356,16 @@ async def test_a_claim_whose_return_was_not_answered_is_free(redis_url: str, tmp
         assert claimed.run.attempt == 2
 
 
+async def test_any_number_of_reads_at_once_wait_for_few_connections(
+    replicas: tuple[RedisStore, RedisStore], admin: Any
+) -> None:
+    await a_session(replicas[0])
+    async with asyncio.timeout(PATIENCE):
+        found = await asyncio.gather(*(replicas[0].get_session(ME, SESSION) for _ in range(1000)))
+    assert {session.session_id for session in found} == {SESSION}
+    assert len(await admin.client_list()) < 200
+
+
 async def test_a_server_that_forgot_the_script_is_given_it_again(
     replicas: tuple[RedisStore, RedisStore], admin: Any
 ) -> None:
@@ -399,7 +409,7 @@ async def test_a_server_that_stays_away_is_unavailable(tmp_path: Path) -> None:
         ("redis://:secret@127.0.0.1:1/0", "No Redis or Valkey can be used at 127.0.0.1:1"),
         ("unix:///nowhere/redis.sock", "No Redis or Valkey can be used at /nowhere/redis.sock"),
         ("postgres://localhost", "is not an address of a store"),
-        ("redis+cluster://localhost:7000", "a cluster is not supported yet"),
+        ("redis+cluster://localhost:7000", "No Redis or Valkey can be used at localhost:7000"),
     ],
 )
 async def test_a_store_that_cannot_be_used_ends_the_start_in_words(tmp_path: Path, url: str, words: str) -> None:

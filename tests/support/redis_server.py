@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
+
+from meshwright.store.redis.connection import connect
 
 START_SECONDS = 20.0
 
@@ -79,6 +80,6 @@ class RedisServer:
 
 async def flush(url: str) -> None:
     """Remove everything."""
-    client: Any = AsyncRedis.from_url(url)
+    client: Any = connect(url)
     await client.flushall()
     await client.aclose()

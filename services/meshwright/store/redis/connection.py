@@ -7,34 +7,48 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
 
 T = TypeVar("T")
-SERVER_FAILURES = (RedisError, OSError)
+SERVER_FAILURES = (RedisError, RedisClusterException, OSError)
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 HEALTH_SECONDS = 10
 READ_RETRIES = 4
+MAX_CONNECTIONS = 64
+"""Of a client; a command that finds none free waits for one."""
+MAX_CONNECTIONS_TO_NODE = 4096
+"""Of a client to a node of a cluster, where a command that finds none free fails."""
+CLUSTER = "+cluster"
 
 Client = Any
 """redis-py's annotations promise less than it gives: commands are awaitable, keys and values are bytes."""
 
 
 def connect(url: str, *, retries: int = 0) -> Client:
-    """A client with connections of its own. Commands are repeated only `retries` times: reads may be, changes may not."""
-    return Redis.from_url(
-        url,
-        socket_timeout=ANSWER_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        health_check_interval=HEALTH_SECONDS,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.02) if retries else NoBackoff(), retries),
-    )
+    """A client with connections of its own. Commands are repeated only `retries` times: reads may be, changes may not.
+
+    With `+cluster` behind its scheme the address is that of any node of a cluster.
+    """
+    scheme, _, rest = url.partition("://")
+    options = {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "health_check_interval": HEALTH_SECONDS,
+        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02) if retries else NoBackoff(), retries),
+    }
+    if scheme.endswith(CLUSTER):
+        address = f"{scheme.removesuffix(CLUSTER)}://{rest}"
+        return RedisCluster.from_url(address, max_connections=MAX_CONNECTIONS_TO_NODE, **options)
+    pool = BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_SECONDS, **options)
+    return Redis.from_pool(pool)
 
 
 def place_of(url: str) -> str:

@@ -127,6 +127,8 @@ class Follower:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _connected(self) -> None:
+        # A client of a cluster has to know its nodes first; for any other this does nothing.
+        await self._client.initialize()
         pubsub = self._client.pubsub()
         try:
             await pubsub.subscribe(keys.SIGNALS)

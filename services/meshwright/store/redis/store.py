@@ -82,15 +82,11 @@ class RedisStore:
         Raises:
             StoreUnreachableError: the address cannot be read, or nobody answers there.
         """
-        if url.startswith(("redis+cluster://", "rediss+cluster://")):
-            raise StoreUnreachableError(
-                "MESHWRIGHT_STORE_URL: a cluster is not supported yet; name one Redis or Valkey server."
-            )
         try:
             store = cls(url)
         except ValueError as error:
             raise StoreUnreachableError(
-                "MESHWRIGHT_STORE_URL is not an address of a store: redis://host:port/0, rediss:// or unix:///path."
+                "MESHWRIGHT_STORE_URL is not an address of a store: redis://host:port/0, rediss://, unix:///path or redis+cluster://."
             ) from error
         try:
             await store._client.ping()
@@ -473,6 +469,11 @@ class RedisStore:
         """Say that the session was used, unless it was deleted meanwhile."""
         await answered(self._client.zadd(keys.sessions(principal), {session_id: now()}, xx=True))
 
+    async def _touch_whosever(self, session_id: str) -> None:
+        principal = await answered(self._client.hget(keys.state(session_id), "principal"))
+        if principal is not None:
+            await self._touch(principal.decode(), session_id)
+
     async def _schedule(self, principal: str, session_id: str) -> None:
         """Have somebody look whether a run of the session can be claimed."""
         await claims.schedule(self._client, session_id)
@@ -486,14 +487,15 @@ class RedisStore:
         await give_back_runs(self._client, claim.principal, claim.session_id, [claim.run_id])
 
     def _later(self, work: Awaitable[None]) -> None:
-        """Do what needs no answer: if it fails, the end of a lease or the next count makes up for it."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except MeshError as error:
-                log.warning("store.afterwards_failed", reason=error.reason_name)
-
-        task = asyncio.create_task(guarded())
+        """Do what needs no answer."""
+        task = asyncio.create_task(_leniently(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _leniently(work: Awaitable[None]) -> None:
+    """Do what follows a change that was made: if it fails, the end of a lease or the next such change makes up for it."""
+    try:
+        await work
+    except MeshError as error:
+        log.warning("store.afterwards_failed", reason=error.reason_name)

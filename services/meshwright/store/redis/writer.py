@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterDownError,
+    MovedError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
@@ -36,7 +38,15 @@ PATIENCE_SECONDS = 5.0
 """A change that could not be made for so long fails."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 MAX_BATCH = 512
-PASSING = (BusyLoadingError, LostConnectionError, ReadOnlyError, AnswerTimeoutError, TryAgainError)
+PASSING = (
+    AnswerTimeoutError,
+    BusyLoadingError,
+    ClusterDownError,
+    LostConnectionError,
+    MovedError,
+    ReadOnlyError,
+    TryAgainError,
+)
 
 
 class Outcome(NamedTuple):
