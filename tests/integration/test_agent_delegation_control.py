@@ -15,7 +15,7 @@ from meshwright.v1.run_pb2 import RunOutcome, RunSpec, RunState, SteeringMode
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Request, Say, Script, Steps
 from tests.support.agent_mesh import PATIENCE, ConverseDoor, agent_mesh
-from tests.support.agent_tools import gate_tool, waiting_tool
+from tests.support.agent_tools import gate_tool, reluctant_tool, waiting_tool
 from tests.support.delegation import (
     assert_whole,
     by_task,
@@ -152,6 +152,28 @@ async def test_an_interrupt_of_the_run_ends_its_sub_agents(tmp_path: Path) -> No
     assert outcomes(events, root.run_id) == [ToolOutcome.TOOL_OUTCOME_CANCELLED]
     assert {e.run_id for e in events if e.HasField("steering_receipt")} == {root.run_id}
     assert end(events, root.run_id).answer == "Went on."
+
+
+async def test_a_cancel_on_top_of_an_interrupt_leaves_nothing_open(tmp_path: Path) -> None:
+    """The step is being stopped, which takes a moment, when the run is cancelled."""
+    asked = asyncio.Event()
+    async with agent_mesh(tmp_path, family("wait"), [reluctant_tool(asked)]) as mesh:
+        session_id = await mesh.new_session()
+        root = await mesh.start(session_id, "plan")
+        await mesh.wait_for(session_id, "tool_call_progress")
+        mode = SteeringMode.STEERING_MODE_INTERRUPT
+        request = pb.SteerRunRequest(session_id=session_id, text="enough", mode=mode, request_id="in-1")
+        await mesh.stub.SteerRun(request)
+        await asyncio.wait_for(asked.wait(), PATIENCE)
+        await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id))
+        events = await mesh.events(session_id, root.run_id)
+    assert_whole(events)
+    assert end(events, child_of_task(events, "wait")).outcome == CANCELLED
+    assert end(events, root.run_id).outcome == CANCELLED
+    assert outcomes(events, root.run_id) == [ToolOutcome.TOOL_OUTCOME_CANCELLED]
+    begun = [event.tool_call_started.call_id for event in events if event.HasField("tool_call_started")]
+    ended = [event.tool_call_finished.call_id for event in events if event.HasField("tool_call_finished")]
+    assert sorted(begun) == sorted(ended)
 
 
 @pytest.mark.parametrize("approved", [True, False])

@@ -56,6 +56,24 @@ def waiting_tool(cancelled: asyncio.Event) -> Tool:
     return wait
 
 
+def reluctant_tool(asked: asyncio.Event) -> Tool:
+    """A tool that takes its time to be cancelled."""
+
+    @tool("test.wait", Annotations(default_timeout=60.0))
+    async def wait(args: Nothing, call: CallContext) -> Output[Done]:
+        """Waits for ever."""
+        await call.progress("waiting")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            asked.set()
+            await asyncio.sleep(0.3)
+            raise
+        return Output("never")
+
+    return wait
+
+
 def gate_tool(gate: asyncio.Event) -> Tool:
     """A tool that ends when the gate opens."""
 

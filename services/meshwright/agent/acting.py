@@ -114,11 +114,14 @@ class Actions:
         try:
             return [turn for turn in await asyncio.gather(*calls) if turn is not None]
         except BaseException:
-            for call in calls:
-                call.cancel()
-            await asyncio.wait(calls)
-            await self.close_open_calls()
+            await _to_the_end(self._give_up(calls))
             raise
+
+    async def _give_up(self, calls: Sequence[asyncio.Task[ToolTurn | None]]) -> None:
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        await self.close_open_calls()
 
     def _started(self, asked: Asked) -> Draft:
         tool = self._tools.get(asked.tool)
@@ -222,10 +225,21 @@ class Actions:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, object]) -> None:
-    """Do it even where the caller is cancelled meanwhile; how it went is then of no interest any more."""
+    """Do it even where the caller is cancelled meanwhile, once or twice; the cancel takes effect when it is done.
+
+    How it went is of no interest any more then.
+    """
     task = asyncio.create_task(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    await asyncio.shield(task)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def _struct(asked: Asked) -> Struct:

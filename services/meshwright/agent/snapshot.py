@@ -24,7 +24,7 @@ MAX_RUNS = 1000
 RUNS_AT_ONCE = 100
 MESSAGES = 50
 RUNS_OF_MESSAGES = 10
-"""Messages are those of so many runs."""
+"""Messages are those of so many runs. What sub-agents say to themselves is none of the conversation."""
 APPROVALS = 100
 
 
@@ -36,7 +36,8 @@ async def session_snapshot(store: Store, principal: str, session_id: str) -> Ses
     waiting = await store.list_approvals(principal, session_id, Page(APPROVALS), pending_only=True)
     messages: deque[Message] = deque(maxlen=MESSAGES)
     async for event in read_events(store, session_id, begin - 1, (EventKind.EVENT_KIND_MESSAGE,)):
-        messages.append(event.message)
+        if not event.agent_path:
+            messages.append(event.message)
     return SessionSnapshot(
         sequence=session.last_sequence,
         session=session,
