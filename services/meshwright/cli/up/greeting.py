@@ -26,7 +26,7 @@ THROUGH_GATEWAY_SECONDS = 15.0
 async def greet(plan: Plan, console: Console, started: float) -> None:
     """Ask the mesh through its front door what it is, and say how to use it. `started` is on the monotonic clock."""
     try:
-        # Without a token, which would not go to another address of this machine in clear text.
+        # Without a token: whether calls come through is the question, not whose.
         async with Mesh(plan.address, token="") as mesh:
             agent = await _what_it_is(mesh)
         async with asyncio.timeout(THROUGH_GATEWAY_SECONDS):
@@ -55,10 +55,10 @@ def _ways(plan: Plan, agent: AgentInfo | None) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    if agent is None:
-        table.add_row("Login", f"clients show a token: export {TOKEN_VARIABLE}=...")
-    else:
+    if agent is not None:
         table.add_row("Model", escape(agent.model) + (_OFFLINE if agent.offline else ""))
+    if plan.authenticates:
+        table.add_row("Login", f"clients show a token: export {TOKEN_VARIABLE}=...")
     table.add_row("Page", plan.url)
     table.add_row("Command", escape(f'meshwright run "{task}"{elsewhere}'))
     table.add_row("Python", escape(f'async with Mesh("{plan.address}") as mesh: print(await mesh.ask("..."))'))

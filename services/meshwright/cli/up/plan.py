@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SERVICES = ("gateway", "agent", "tools", "browser", "site")
 METERED = ("agent", "tools", "browser")
 """The services that have metrics, in the order of their ports."""
+HERE = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")  # noqa: S104 (listened on by who says so; reached by this name)
 PREFIX = "meshwright-"
 PROVIDER_KEY = re.compile(r"_API_KEY$")
 AUTHENTICATING = ("agent", "tools", "browser")
@@ -47,9 +48,14 @@ class Plan:
     """What the command line set, for all services."""
 
     @property
+    def authenticates(self) -> bool:
+        """Callers show tokens."""
+        return bool(os.environ.get("MESHWRIGHT_AUTH_JWKS"))
+
+    @property
     def address(self) -> str:
-        """Where clients connect."""
-        host = "localhost" if self.host in ("127.0.0.1", "localhost", "::1") else self.host
+        """Where clients of this machine connect."""
+        host = "localhost" if self.host in HERE else self.host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
