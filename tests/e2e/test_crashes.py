@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,7 @@ from meshwright.client import (
     ToolCallFinished,
     ToolCallStarted,
     ToolOutcome,
+    UsageRecorded,
 )
 from meshwright.client import Mesh as Client
 from tests.e2e.conftest import reserved_port
@@ -60,6 +63,33 @@ def calls_of(events: list[Event]) -> list[ToolCallFinished]:
 async def price_of_the_lamp(mesh: MeshProcess) -> str:
     async with Client(mesh.address) as client, asyncio.timeout(PATIENCE):
         return await client.ask(f"Open {mesh.url}/demo/ and tell me what the desk lamp costs")
+
+
+async def test_browser_time_is_counted_once_whatever_dies(fragile: tuple[MeshProcess, int]) -> None:
+    mesh, port = fragile
+    begun = time.monotonic()
+    async with Client(mesh.address) as client, web_pages() as pages, asyncio.timeout(2 * PATIENCE):
+        look = [Call("browser.open", {"url": pages.add("/page", "A page")}), Say("Seen.")]
+        async with ModelServer(in_order(*look, *look, *look), port):
+            session = await client.create_session()
+            await session.ask("look", model=MODEL)
+            await asyncio.to_thread(mesh.kill_services, "tools")
+            await session.ask("look again", model=MODEL)
+            await asyncio.to_thread(mesh.kill_services, "agent")
+            await session.ask("look once more", model=MODEL)
+        info = await session.info()
+        told = timedelta(0)
+        async for event in session.events():
+            if isinstance(event, UsageRecorded):
+                told += event.usage.browser_duration
+            if event.sequence == info.last_sequence:
+                break
+        runs = [run.usage.browser_duration async for run in session.runs()]
+    assert len(runs) == 3
+    assert min(runs) > timedelta(0)
+    # What the session had between its first runs is told too; what the agent had not told when it died is lost.
+    assert sum(runs, timedelta(0)) <= told == info.usage.browser_duration
+    assert told < timedelta(seconds=time.monotonic() - begun)
 
 
 async def test_a_chromium_that_is_killed_under_a_page_visit_is_replaced(fragile: tuple[MeshProcess, int]) -> None:

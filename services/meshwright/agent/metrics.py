@@ -34,6 +34,7 @@ from meshwright.agent.metric_families import (
     WATCHERS_CUT_OFF,
 )
 from meshwright.serving.errors import MeshError
+from meshwright.store.refusals import InputsWaitingError
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import RunOutcome
@@ -178,7 +179,7 @@ class AgentMetrics:
         error = done.exception()
         if error is None:
             self.on.append_seconds.observe(time.perf_counter() - began)
-        elif isinstance(error, MeshError):
+        elif isinstance(error, MeshError) and not isinstance(error, InputsWaitingError):
             self.on.append_failures.labels(_outcome(error)).inc()
 
     def due(self) -> bool:
