@@ -37,8 +37,8 @@ class AgentSettings(ServerSettings, ModelSettings):
     )
     store_url: str = Field(
         "",
-        description="Redis 7 or Valkey that keeps sessions, runs and events, for any number of replicas: redis://host:port/0, rediss:// "
-        "or unix:///path. Empty: a file in the data folder, for one process.",
+        description="Redis 7 or Valkey that keeps sessions, runs and events, for any number of replicas: redis://host:port/0, rediss://, "
+        "unix:///path or redis+cluster://host:port. Empty: a file in the data folder, for one process.",
     )
     files_url: str = Field(
         "",
