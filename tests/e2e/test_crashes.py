@@ -24,7 +24,7 @@ from meshwright.client import (
 )
 from meshwright.client import Mesh as Client
 from tests.e2e.conftest import reserved_port
-from tests.model_script import Call, Hang, Say, in_order, in_turn
+from tests.model_script import Call, Hang, Say, Steps, in_order, in_turn
 from tests.model_server import ModelServer
 from tests.support.mesh_process import SERVICES, mesh_process
 from tests.support.web_pages import web_pages
@@ -69,7 +69,7 @@ async def test_browser_time_is_counted_once_whatever_dies(fragile: tuple[MeshPro
     mesh, port = fragile
     begun = time.monotonic()
     async with Client(mesh.address) as client, web_pages() as pages, asyncio.timeout(2 * PATIENCE):
-        look = [Call("browser.open", {"url": pages.add("/page", "A page")}), Say("Seen.")]
+        look: list[Steps] = [Call("browser.open", {"url": pages.add("/page", "A page")}), Say("Seen.")]
         async with ModelServer(in_order(*look, *look, *look), port):
             session = await client.create_session()
             await session.ask("look", model=MODEL)
