@@ -5,7 +5,10 @@ Each room declares its metrics as `Family` values in a `metrics.py` of its own. 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from meshwright.serving.address import Address
+    from meshwright.serving.settings import ServerSettings
+
+log = structlog.get_logger(__name__)
 
 QUICK = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Buckets in seconds of what ought to be quick."""
@@ -84,6 +90,26 @@ class _Counted:
 
 
 _installed: Metrics | None = None
+
+
+@contextmanager
+def open_metrics(settings: ServerSettings) -> Iterator[Metrics | None]:
+    """The metrics of this process, served where the settings say; None where they say nothing. Raises StartupError."""
+    if settings.metrics_address is None:
+        yield None
+        return
+    # Imported here: a process that tells nothing should not carry an HTTP server in its memory.
+    from meshwright.serving.metrics_endpoint import served
+
+    metrics = Metrics()
+    install_metrics(metrics)
+    try:
+        with served(metrics, settings.metrics_address, trusted=settings.trusted_network) as address:
+            metrics.address = address
+            log.info("metrics", address=str(address))
+            yield metrics
+    finally:
+        install_metrics(None)
 
 
 def install_metrics(metrics: Metrics | None) -> None:

@@ -8,21 +8,20 @@ from threading import Thread
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-import structlog
+from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 
 from meshwright.serving.address import Address
-from meshwright.serving.metrics import Metrics, install_metrics
 from meshwright.serving.startup import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshwright.serving.settings import ServerSettings
+    from meshwright.serving.metrics import Metrics
 
 REQUEST_SECONDS = 10.0
 STOP_SECONDS = 0.1
 """How long the thread may take to see that it is to end, which the process waits for."""
-log = structlog.get_logger(__name__)
 
 
 class _Handler(WSGIRequestHandler):
@@ -35,28 +34,8 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def open_metrics(settings: ServerSettings) -> Iterator[Metrics | None]:
-    """The metrics of this process, served where the settings say; None where they say nothing. Raises StartupError."""
-    if settings.metrics_address is None:
-        yield None
-        return
-    metrics = Metrics()
-    install_metrics(metrics)
-    try:
-        with served(metrics, settings.metrics_address, trusted=settings.trusted_network) as address:
-            metrics.address = address
-            log.info("metrics", address=str(address))
-            yield metrics
-    finally:
-        install_metrics(None)
-
-
-@contextmanager
 def served(metrics: Metrics, address: Address, *, trusted: bool = False) -> Iterator[Address]:
     """Answer GET /metrics, in a thread of its own so that no scrape holds the event loop up. Raises StartupError."""
-    from prometheus_client import make_wsgi_app
-    from prometheus_client.exposition import ThreadingWSGIServer
-
     if not address.is_local and not trusted:
         raise _exposed(address)
 

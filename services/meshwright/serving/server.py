@@ -16,7 +16,7 @@ from meshwright.serving.boundary import Boundary
 from meshwright.serving.health import HEALTH_SERVICE, Health, Readiness
 from meshwright.serving.inbound import MAX_TRANSPORT_BYTES
 from meshwright.serving.listening import bind, refuse_exposure
-from meshwright.serving.metrics_endpoint import open_metrics
+from meshwright.serving.metrics import open_metrics
 from meshwright.serving.observer import Observer
 from meshwright.serving.reflection import add_reflection
 from meshwright.serving.rpc_metrics import RpcMetrics
