@@ -12,7 +12,7 @@ from meshwright.store.sqlite.rows import MICROS
 from meshwright.store.trimming import Span, new_beginning
 from meshwright.v1.run_pb2 import RunState
 
-PIECE_EVENTS = 2000
+PIECE_EVENTS = 250
 FINISHED = RunState.RUN_STATE_FINISHED
 
 
