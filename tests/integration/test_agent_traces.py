@@ -11,6 +11,7 @@ from meshwright.v1.run_pb2 import RunOutcome, RunSpec
 from tests.model_script import Call, Fail, Hang, Say, in_order
 from tests.support.agent_mesh import AgentMesh, agent_mesh
 from tests.support.collector import Collector, collecting
+from tests.support.delegation import by_task, delegate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,18 @@ async def test_a_run_that_is_taken_over_goes_on_in_its_trace(tmp_path: Path) -> 
     # It was left and not failed.
     assert (said(first, "error.type"), said(first, "outcome"), said(second, "outcome")) == ("", "", "completed")
     assert events[-1].traceparent == f"00-{TRACE_ID}-{second.span_id.hex()}-01"
+
+
+async def test_a_sub_agent_works_inside_of_the_call_that_delegated_it(tmp_path: Path) -> None:
+    script = by_task({"do it": [delegate("look"), Say("Done.")], "look": [Say("Found.")]})
+    async with collecting() as (collector, endpoint), agent_mesh(tmp_path, script, otlp_endpoint=endpoint) as mesh:
+        run = await start_traced(mesh)
+        events = await mesh.events(run.session_id, run.run_id)
+    root, child = named(collector, "run")
+    [call] = named(collector, "tool.call")
+    assert (call.parent_span_id, child.parent_span_id) == (root.span_id, call.span_id)
+    [end] = [event for event in events if event.agent_path and event.HasField("run_finished")]
+    assert end.traceparent == f"00-{TRACE_ID}-{child.span_id.hex()}-01"
 
 
 async def test_without_tracing_events_carry_the_callers_trace_and_the_model_is_told_nothing(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ describe("a family", () => {
     });
     const asking = stateAt(log.events.length).runs;
     expect(asking.map((run) => asksPerson(asking, run))).toEqual([true, true, true]);
+    expect(asking.map((run) => newsOf(run)).at(-1)).toBe("waits for an answer");
     log.append("r3", { case: "approvalResolved", value: { approvalId: "a1", state: ApprovalState.APPROVED } });
     const answered = stateAt(log.events.length).runs;
     expect(answered.map((run) => asksPerson(answered, run))).toEqual([false, false, false]);

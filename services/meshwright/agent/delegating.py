@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Protocol
 
-from google.protobuf.duration_pb2 import Duration
-
-from meshwright.agent.compose import Composer, current_time
-from meshwright.agent.delegate_tool import completion_of, decode, narrowed
-from meshwright.agent.ending import out_of_steps
+from meshwright.agent.compose import Composer
+from meshwright.agent.delegate_tool import completion_of
+from meshwright.agent.delegated_run import delegated_run
 from meshwright.agent.family import Member
-from meshwright.agent.identifiers import new_id
-from meshwright.serving.calls import current_traceparent
 from meshwright.serving.errors import MeshError
 from meshwright.store.refusals import claim_lost
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import RunQueued
-from meshwright.v1.run_pb2 import Run, RunOptions, RunSpec, RunState
 from meshwright.v1.tool_pb2 import ToolCompletion, ToolOutcome
 
 if TYPE_CHECKING:
@@ -29,6 +23,7 @@ if TYPE_CHECKING:
     from meshwright.models.interface import Model
     from meshwright.models.interface import ToolCall as Asked
     from meshwright.store.interface import ClaimedRun, Store
+    from meshwright.v1.run_pb2 import Run
 
 AT_ONCE = 8
 """Sub-agents of one run that work at the same time; further calls wait for one of them."""
@@ -104,7 +99,7 @@ class Delegations:
 
         None when it goes on elsewhere, together with the run. RUN_CLAIM_LOST, and UNAVAILABLE of the store.
         """
-        task = self._start(asked.call_id, lambda: self._delegated(asked, step, names)).task
+        task = self._start(asked.call_id, lambda: delegated_run(asked, self._member, step, names)).task
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -214,48 +209,6 @@ class Delegations:
             return None
         helper.member = Member(claimed.run, self._member)
         return claimed
-
-    def _delegated(self, asked: Asked, step: int, names: Sequence[str]) -> Run:
-        """The run that a call asks for, within what is left to this one. TOOL_ARGUMENTS, STEP_LIMIT_REACHED, BUDGET_EXHAUSTED."""
-        wanted = decode(asked.arguments)
-        parent = self._log.run
-        steps_left = parent.spec.options.max_steps - step
-        if steps_left < 1:
-            raise out_of_steps(parent.spec.options.max_steps)
-        options = RunOptions(
-            model=parent.spec.options.model,
-            max_steps=min(wanted.max_steps or steps_left, steps_left),
-            timeout=_time_left(parent),
-            tools=narrowed(wanted.tools, parent.spec.options.tools, names),
-            on_disconnect=parent.spec.options.on_disconnect,
-        )
-        self._share_budget(options)
-        return Run(
-            run_id=new_id("run"),
-            session_id=parent.session_id,
-            state=RunState.RUN_STATE_ACTIVE,
-            spec=RunSpec(task=wanted.task, options=options),
-            create_time=current_time(),
-            parent_run_id=parent.run_id,
-            traceparent=current_traceparent() or parent.traceparent,
-        )
-
-    def _share_budget(self, options: RunOptions) -> None:
-        """What is left of this run's budgets. Sub-agents at the same time share it: the budgets of all runs above are checked too."""
-        if (error := self._member.overspent()) is not None:
-            raise error
-        limits, spent = self._log.run.spec.options, self._member.spent()
-        if limits.max_tokens:
-            options.max_tokens = limits.max_tokens - spent.input_tokens - spent.output_tokens
-        if limits.max_cost_micros:
-            options.max_cost_micros = limits.max_cost_micros - spent.cost_micros
-
-
-def _time_left(run: Run) -> Duration:
-    end = run.start_time.ToNanoseconds() + run.spec.options.timeout.ToNanoseconds()
-    left = Duration()
-    left.FromNanoseconds(max(1_000_000, end - time.time_ns()))
-    return left
 
 
 def _result(task: asyncio.Task[ToolCompletion | None]) -> ToolCompletion | None:

@@ -1,5 +1,5 @@
 import { ApprovalState } from "../gen/meshwright/v1/event_pb";
-import type { Run } from "./state";
+import type { Entry, Run } from "./state";
 
 /** The tool by which a run gives a task to a sub-agent. */
 export const DELEGATE = "agent.delegate";
@@ -17,15 +17,21 @@ export function subAgentOf(runs: readonly Run[], callId: string): Run | undefine
 /** Whether the run, or one that it delegated, waits for a person's answer. */
 export function asksPerson(runs: readonly Run[], run: Run): boolean {
   return (
-    run.entries.some((entry) => entry.kind === "question" && entry.state === ApprovalState.PENDING) ||
-    runs.some((child) => child.parentRunId === run.runId && asksPerson(runs, child))
+    run.entries.some(isPending) || runs.some((child) => child.parentRunId === run.runId && asksPerson(runs, child))
   );
+}
+
+function isPending(entry: Entry): boolean {
+  return entry.kind === "question" && entry.state === ApprovalState.PENDING;
 }
 
 /** What a sub-agent does just now, in a few words; empty when it has ended. */
 export function newsOf(run: Run): string {
   if (run.phase === "finished") {
     return "";
+  }
+  if (run.entries.some(isPending)) {
+    return "waits for an answer";
   }
   const calls = run.entries.flatMap((entry) => (entry.kind === "step" ? entry.calls : []));
   const running = calls.filter((call) => !call.end).map((call) => call.tool);
