@@ -113,7 +113,7 @@ def test_without_the_demo_shop_browsers_reach_nothing_of_the_release() -> None:
 )
 def test_browsers_never_reach_what_is_near(address: str) -> None:
     egress = rendered("default").one("NetworkPolicy", "browser")["spec"]["egress"]
-    blocks = [peer["ipBlock"] for rule in egress for peer in rule["to"] if "ipBlock" in peer]
+    blocks = [peer["ipBlock"] for rule in egress for peer in rule.get("to", []) if "ipBlock" in peer]
     assert [block["cidr"] for block in blocks] == ["0.0.0.0/0", "::/0"]
     near = [ipaddress.ip_network(each) for block in blocks for each in block["except"]]
     it = ipaddress.ip_address(address)
@@ -137,6 +137,31 @@ def test_the_gateway_reaches_the_issuers_keys() -> None:
     assert {"ports": [{"port": 443}]} in rules
 
 
+def test_the_ports_of_addresses_that_the_values_give_are_open_but_not_to_browsers() -> None:
+    values = nested(model__openaiBaseUrl="http://vllm.models:8000/v1", telemetry__otlpEndpoint="http://collector:4317")
+    manifest = render(values)
+    rules = {
+        name: manifest.one("NetworkPolicy", name)["spec"]["egress"] for name in ("agent", "tools", "gateway", "browser")
+    }
+    assert {"ports": [{"port": 4317}, {"port": 8000}]} in rules["agent"]
+    assert {"ports": [{"port": 4317}]} in rules["tools"]
+    assert {"ports": [{"port": 4317}]} in rules["gateway"]
+    anywhere = [rule["ports"] for rule in rules["browser"] if "to" not in rule]
+    assert [{port["port"] for port in ports} for ports in anywhere] == [{53}]
+
+
+def test_names_are_looked_up_where_the_values_say() -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    manifest = render({"networkPolicy": {"dnsTo": [peer]}})
+    for name in ("agent", "browser", "gateway", "test"):
+        (rule,) = [
+            it
+            for it in manifest.one("NetworkPolicy", name)["spec"]["egress"]
+            if it.get("ports", [{}])[0].get("port") == 53
+        ]
+        assert rule["to"] == [peer]
+
+
 def test_who_may_reach_the_gateway_is_the_operators_choice() -> None:
     manifest = rendered("production")
     (rule,) = manifest.one("NetworkPolicy", "gateway")["spec"]["ingress"]
@@ -150,7 +175,7 @@ def test_figures_are_shown_to_whom_the_values_name() -> None:
     assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 
 
-@pytest.mark.parametrize("component", ["agent", "tools", "gateway"])
+@pytest.mark.parametrize("component", ["agent", "tools", "browser", "gateway"])
 def test_rules_of_ones_own_are_added(component: str) -> None:
     rule = {"to": [{"namespaceSelector": {"matchLabels": {"name": "models"}}}], "ports": [{"port": 8000}]}
     manifest = render({"networkPolicy": {f"{component}Egress": [rule]}})

@@ -112,13 +112,23 @@ def test_a_pod_that_stops_has_the_time_that_its_service_takes(name: str) -> None
     manifest = rendered(name)
     for component in GRPC_SERVICES:
         environment = manifest.environment(component)
-        needed = float(environment["MESHWRIGHT_DRAIN_DELAY"]) + float(environment["MESHWRIGHT_STOP_GRACE"])
+        # The agent hands its runs over beside the delay.
+        leaving = max(
+            environment["MESHWRIGHT_DRAIN_DELAY"], environment.get("MESHWRIGHT_HAND_OVER_GRACE", "0"), key=float
+        )
+        needed = float(leaving) + float(environment["MESHWRIGHT_STOP_GRACE"])
         patience = manifest.pods[f"mesh-{component}"]["spec"]["terminationGracePeriodSeconds"]
         assert patience > needed + DRAIN_HOOK_SECONDS + CLEAN_UP_SECONDS
     gateway = manifest.pods["mesh-gateway"]["spec"]
     sleep = float(gateway["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     drain = float(manifest.environment("gateway")["MESHWRIGHT_GATEWAY_DRAIN_SECONDS"])
     assert gateway["terminationGracePeriodSeconds"] > sleep + drain
+
+
+def test_runs_may_take_their_time_to_be_handed_over() -> None:
+    manifest = render(nested(agent__drain={"delay": 5, "handOver": 60, "grace": 20}))
+    assert manifest.environment("agent")["MESHWRIGHT_HAND_OVER_GRACE"] == "60"
+    assert manifest.pods["mesh-agent"]["spec"]["terminationGracePeriodSeconds"] == 100
 
 
 def test_the_drain_of_a_browser_is_as_long_as_the_values_say() -> None:

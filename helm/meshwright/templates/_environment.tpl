@@ -18,6 +18,8 @@
 {{ include "meshwright.env-of-store" . }}
 {{ include "meshwright.env-of-files" . }}
 {{ include "meshwright.env-of-quotas" . }}
+- {name: MESHWRIGHT_HAND_OVER_GRACE, value: {{ .root.Values.agent.drain.handOver | quote }}}
+- {name: MESHWRIGHT_RETENTION_DAYS, value: {{ .root.Values.agent.retentionDays | quote }}}
 - {name: MESHWRIGHT_TOOLS_ADDRESS, value: "{{ $name }}-tools:8082"}
 - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ $name }}-browser:8083"}
 - {name: MESHWRIGHT_SITE_DEMO, value: {{ .root.Values.web.demo | quote }}}
@@ -69,6 +71,7 @@
 - {name: MESHWRIGHT_RUNTIME_DIR, value: /tmp}
 {{- with .root.Values.gateway }}
 - {name: MESHWRIGHT_GATEWAY_WORKERS, value: {{ .workers | quote }}}
+- {name: MESHWRIGHT_GATEWAY_CALLS_PER_SECOND, value: {{ .callsPerSecond | quote }}}
 - {name: MESHWRIGHT_GATEWAY_DRAIN_SECONDS, value: {{ .drain.grace | quote }}}
 {{- with .corsOrigins }}
 - {name: MESHWRIGHT_CORS_ORIGINS, value: {{ join "," . | quote }}}

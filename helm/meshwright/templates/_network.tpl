@@ -28,8 +28,11 @@ policyTypes: [Ingress, Egress]
 {{- end }}
 
 {{- define "meshwright.dns-rule" -}}
-- to: [{namespaceSelector: {}}]
-  ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+  {{- with .Values.networkPolicy.dnsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 
 {{- define "meshwright.metrics-rule" -}}
@@ -58,11 +61,14 @@ policyTypes: [Ingress, Egress]
 {{- end }}
 {{- end }}
 
-{{/* Where the issuer's keys are, in or outside the cluster. */}}
-{{- define "meshwright.key-server-rule" -}}
-{{- if and .Values.auth.enabled .Values.auth.jwksUrl -}}
-{{- $address := urlParse .Values.auth.jwksUrl -}}
-{{- $port := regexFind ":[0-9]+$" $address.host | trimPrefix ":" -}}
-- ports: [{port: {{ default (eq $address.scheme "https" | ternary 443 80) $port }}}]
+{{/* The ports of addresses, in or outside the cluster: (list "http://vllm.models:8000/v1"). */}}
+{{- define "meshwright.url-rule" -}}
+{{- $ports := list -}}
+{{- range compact . }}
+{{- $address := urlParse . }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" $address.host | trimPrefix ":" | default (eq $address.scheme "https" | ternary "443" "80")) }}
+{{- end }}
+{{- with uniq $ports -}}
+- ports: [{{ range $i, $port := . }}{{ if $i }}, {{ end }}{port: {{ $port }}}{{ end }}]
 {{- end }}
 {{- end }}

@@ -80,10 +80,10 @@ imagePullSecrets:
 {{- include "meshwright.placement" . }}
 {{- end }}
 
-{{/* Seconds from the order to stop to the kill: delay, telling the streams (10 s), grace, cleaning up (5 s), and some air. */}}
+{{/* Seconds from the order to stop to the kill: delay or handing over, telling the streams (10 s), grace, cleaning up (5 s), and some air. */}}
 {{- define "meshwright.patience" -}}
 {{- $drain := (index .root.Values .component).drain -}}
-{{ add $drain.delay $drain.grace 20 }}
+{{ add (max $drain.delay (default 0 $drain.handOver)) $drain.grace 20 }}
 {{- end }}
 
 {{/* Probes of a gRPC service. Only the process's own loop decides whether it lives; what it needs decides whether it gets calls. */}}
