@@ -86,6 +86,7 @@ class ServerSettings(ServiceAuthentication, MeshSettings):
     metrics_address: OptionalTcpSetting = Field(
         default=None,
         description="Where the service's metrics are, for Prometheus: host:port, then GET /metrics. Empty: nowhere, and none are kept. "
+        "They ask for no login: other addresses than loopback need MESHWRIGHT_TRUSTED_NETWORK. "
         "Of `meshwright up` the agent takes this port, the tools the next and the browser service the one after.",
     )
     trusted_network: bool = Field(
