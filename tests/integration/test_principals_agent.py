@@ -184,7 +184,7 @@ async def test_the_owners_run_goes_on_and_writes_into_the_owners_workspace(scene
 async def test_a_run_goes_on_with_tools_after_its_callers_token_has_expired(tmp_path: Path) -> None:
     script = in_turn(WRITE, Say("Written."))
     async with agent_mesh(tmp_path, script, approvals="file.write", **authentication(tmp_path / "auth")) as mesh:
-        soon = bearer(token_of("alice", exp=int(time.time()) - 28))
+        soon = bearer(token_of("alice", exp=int(time.time()) - 24))
         short_lived = pb.CreateSessionRequest()
         session_id = (await mesh.stub.CreateSession(short_lived, metadata=soon)).session.session_id
         start = pb.StartRunRequest(session_id=session_id, spec=RunSpec(task="Write."))

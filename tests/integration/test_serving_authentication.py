@@ -80,7 +80,6 @@ def with_secret(secret: bytes, algorithm: str = "HS256", **changed: Any) -> str:
     return f"{unsigned}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
-NOW = time.time()
 BAD_TOKENS: dict[str, tuple[Callable[[], str], str]] = {
     "garbage": (lambda: "garbage", "malformed"),
     "three parts of garbage": (lambda: "a.b.c", "malformed"),
@@ -107,9 +106,9 @@ BAD_TOKENS: dict[str, tuple[Callable[[], str], str]] = {
     "kid is a number": (lambda: forged({"alg": "ES256", "kid": 7}, claims(), b"x"), "malformed"),
     "a stranger's key of the same name": (lambda: token_of("alice", STRANGER), "signature"),
     "changed claims": (lambda: swapped(token_of("alice"), token_of("bob")), "signature"),
-    "expired": (lambda: token_of("alice", exp=int(NOW) - 40), "expired"),
-    "not yet": (lambda: token_of("alice", nbf=int(NOW) + 3600), "not_yet_valid"),
-    "issued in the future": (lambda: token_of("alice", iat=int(NOW) + 3600), "not_yet_valid"),
+    "expired": (lambda: token_of("alice", exp=int(time.time()) - 40), "expired"),
+    "not yet": (lambda: token_of("alice", nbf=int(time.time()) + 3600), "not_yet_valid"),
+    "issued in the future": (lambda: token_of("alice", iat=int(time.time()) + 3600), "not_yet_valid"),
     "never expires": (lambda: token_of("alice", exp=None), "claims"),
     "exp is a word": (lambda: forged_claims({"exp": "soon"}), "malformed"),
     "exp is infinite": (lambda: forged_claims({"exp": float("inf")}), "malformed"),
@@ -204,8 +203,8 @@ async def test_whatever_is_shown_is_refused_and_never_a_defect(tmp_path_factory:
 )
 async def test_what_differs_by_little_is_taken(served: tuple[Echo, EchoStub], changed: dict[str, Any]) -> None:
     now = int(time.time())
-    given = {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
-    await served[1].send("Unary", echo_request(), metadata=bearer(token_of("alice", **given)), timeout=LIMIT)
+    claimed = {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
+    await served[1].send("Unary", echo_request(), metadata=bearer(token_of("alice", **claimed)), timeout=LIMIT)
 
 
 async def test_a_token_without_a_key_id_is_checked_with_the_only_key_of_its_kind(
@@ -217,8 +216,8 @@ async def test_a_token_without_a_key_id_is_checked_with_the_only_key_of_its_kind
 
 async def test_a_token_that_was_taken_is_refused_once_it_has_expired(served: tuple[Echo, EchoStub]) -> None:
     echo, stub = served
-    # Of its leeway of 30 s two are left, at most.
-    shown = bearer(token_of("alice", exp=int(time.time()) - 28))
+    # Of its leeway of 30 s four are left, at most.
+    shown = bearer(token_of("alice", exp=int(time.time()) - 26))
     await stub.send("Unary", echo_request(), metadata=shown, timeout=LIMIT)
     served_before = len(echo.calls)
     async with asyncio.timeout(LIMIT):
