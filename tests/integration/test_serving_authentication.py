@@ -203,7 +203,9 @@ async def test_whatever_is_shown_is_refused_and_never_a_defect(tmp_path_factory:
 )
 async def test_what_differs_by_little_is_taken(served: tuple[Echo, EchoStub], changed: dict[str, Any]) -> None:
     now = int(time.time())
-    claimed = {name: now + value if isinstance(value, int) else value for name, value in changed.items()}
+    claimed: dict[str, Any] = {
+        name: now + value if isinstance(value, int) else value for name, value in changed.items()
+    }
     await served[1].send("Unary", echo_request(), metadata=bearer(token_of("alice", **claimed)), timeout=LIMIT)
 
 
