@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from meshwright.serving.authentication.key_address import KeyAddress
 from meshwright.serving.authentication.key_source import KeyFile, KeySource
 from meshwright.serving.authentication.mesh_key import ALGORITHM as MESH_ALGORITHM
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from meshwright.serving.authentication.settings import ServiceAuthentication
+
+log = structlog.get_logger(__name__)
 
 MAX_TOKEN_CHARS = 8192
 MAX_REMEMBERED = 10_000
@@ -86,6 +90,10 @@ async def open_authenticator(settings: ServiceAuthentication) -> AsyncIterator[A
     """
     assert settings.mesh_key_file is not None
     mesh_key = MeshKey.from_file(settings.mesh_key_file)
+    if settings.auth_jwks.startswith("http://"):
+        log.warning(
+            "authentication.keys_in_clear_text", url=settings.auth_jwks, advice="whoever can change them can sign in"
+        )
     keys: KeySource = KeyAddress(settings.auth_jwks) if settings.jwks_is_url else KeyFile(Path(settings.auth_jwks))
     try:
         with vouching_with(mesh_key):
