@@ -75,5 +75,5 @@ async def test_a_count_of_tokens_that_was_lost_is_made_up_for(store: RedisStore,
 async def test_a_session_that_is_used_while_it_is_deleted_takes_no_place(store: RedisStore, admin: Any) -> None:
     await a_session(store, quotas=ONE)
     await store.delete_session(ME, "ses_1", None)
-    await store._touch(ME, "ses_1")
+    await store._replica.touch(ME, "ses_1")
     assert await admin.zcard(keys.sessions(ME)) == 0

@@ -59,7 +59,7 @@ async def test_one_replica_sweeps_at_a_time(replicas: tuple[RedisStore, RedisSto
 
 
 async def test_the_right_to_sweep_ends_by_itself(replicas: tuple[RedisStore, RedisStore], admin: Any) -> None:
-    found = trimming.sessions_to_trim(replicas[0]._client, "dies")
+    found = trimming.sessions_to_trim(replicas[0]._replica.client, "dies")
     await a_session(replicas[0])
     assert await anext(found) == "ses_1"
     assert 0 < await admin.ttl(keys.TRIMMING) <= trimming.HOLD_SECONDS
@@ -87,13 +87,13 @@ async def test_a_follower_that_missed_what_was_removed_is_told(
     await a_session(here)
     subscription = there.subscribe("ses_1")
     assert await sequences(there) == []
-    connect, gone = there._follower._connected, asyncio.Event()
+    connect, gone = there._replica.follower._connected, asyncio.Event()
 
     async def connect_late() -> None:
         await gone.wait()
         await connect()
 
-    monkeypatch.setattr(there._follower, "_connected", connect_late)
+    monkeypatch.setattr(there._replica.follower, "_connected", connect_late)
     async with asyncio.timeout(PATIENCE):
         while (await admin.pubsub_numsub(keys.live("ses_1")))[0][1]:
             await admin.client_kill_filter(_type="pubsub")
@@ -118,10 +118,10 @@ async def test_numbers_of_writers_that_are_long_gone_are_forgotten(
     before = {b"writer/old", b"writer/silent"}
     await admin.hset(state, mapping={"writer/old": 7, "writer/silent": 3, "used/silent": now() - HOUR_MICROS - 1})
     assert before <= {*await admin.hkeys(state)}
-    await admin.hset(state, "writers", "old silent " + here._writer.name)
+    await admin.hset(state, "writers", "old silent " + here._replica.writer.name)
     await there.append_to_session("ses_1", [a_notice()])
     fields = {field.decode() for field in await admin.hkeys(state) if field.startswith((b"writer/", b"used/"))}
-    names = [here._writer.name, there._writer.name, "old"]
+    names = [here._replica.writer.name, there._replica.writer.name, "old"]
     assert fields == {f"{kind}/{name}" for kind in ("writer", "used") for name in names}
     assert {*(await admin.hget(state, "writers")).decode().split()} == {*names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import NamedTuple
@@ -18,7 +19,7 @@ RESCHEDULE = (files(__package__) / "reschedule.lua").read_text()
 LOOKS = 16
 MARGIN_MICROS = 30_000_000
 """A session is scheduled this much ahead before its run is stored: longer than the writer tries."""
-ACTIVE = str(RunState.RUN_STATE_ACTIVE).encode()
+ACTIVE, FINISHED = str(RunState.RUN_STATE_ACTIVE).encode(), str(RunState.RUN_STATE_FINISHED).encode()
 
 CarryOut = Callable[[str, Plan], Awaitable[str]]
 """Carries out a plan on a session and gives the code of its outcome."""
@@ -70,6 +71,9 @@ async def _claim_of(
     oldest = await _oldest(client, session_id)
     if oldest is None:
         await _reschedule(client, session_id, score, None)
+        return None
+    if oldest.state == FINISHED:
+        # It ended between the two looks of `_oldest`; the next look finds what comes after it.
         return None
     time = now()
     if oldest.state == ACTIVE and oldest.until > time:
@@ -135,14 +139,14 @@ async def _descends(client: Client, session_id: str, run_id: str, ancestor: str)
 
 
 async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
-    """Renew claims; those that are lost."""
+    """Renew claims, all at once: one after the other they would take a busy replica longer than a lease. Those that are lost."""
     until = str(now() + lease_micros)
-    lost = []
-    for held in claims:
-        plan = Plan(absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until})
-        if await carry_out(held.session_id, plan) != "done":
-            lost.append(held)
-    return lost
+
+    def renewal(held: Claim) -> Plan:
+        return Plan(absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until})
+
+    codes = await asyncio.gather(*(carry_out(held.session_id, renewal(held)) for held in claims))
+    return [held for held, code in zip(claims, codes, strict=True) if code != "done"]
 
 
 async def release(client: Client, carry_out: CarryOut, claims: Sequence[Claim]) -> None:
