@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from meshwright.serving.authentication.key_address import KeyAddress
 from meshwright.serving.authentication.key_source import KeyFile, KeySource
 from meshwright.serving.authentication.mesh_key import ALGORITHM as MESH_ALGORITHM
 from meshwright.serving.authentication.mesh_key import MeshKey
@@ -82,6 +81,15 @@ def _digest(authorization: str) -> bytes:
     return hashlib.sha256(authorization.encode()).digest()
 
 
+def _keys(settings: ServiceAuthentication) -> KeySource:
+    if not settings.jwks_is_url:
+        return KeyFile(Path(settings.auth_jwks))
+    # Imported here: whoever reads a file should not carry an HTTP client in its memory.
+    from meshwright.serving.authentication.key_address import KeyAddress
+
+    return KeyAddress(settings.auth_jwks)
+
+
 @asynccontextmanager
 async def open_authenticator(settings: ServiceAuthentication) -> AsyncIterator[Authenticator]:
     """What tells the principals of a server's calls; while it is open, the process vouches for them in the calls that it makes.
@@ -94,7 +102,7 @@ async def open_authenticator(settings: ServiceAuthentication) -> AsyncIterator[A
         log.warning(
             "authentication.keys_in_clear_text", url=settings.auth_jwks, advice="whoever can change them can sign in"
         )
-    keys: KeySource = KeyAddress(settings.auth_jwks) if settings.jwks_is_url else KeyFile(Path(settings.auth_jwks))
+    keys = _keys(settings)
     try:
         with vouching_with(mesh_key):
             yield Authenticator(CallerTokens(keys, settings.auth_issuer, settings.auth_audience), mesh_key)
