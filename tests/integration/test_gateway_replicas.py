@@ -167,6 +167,16 @@ async def test_a_host_name_stands_for_all_its_addresses_as_they_come(
         await second.stop()
 
 
+async def test_localhost_is_found_at_its_ipv4_address_where_most_servers_listen(tmp_path: Path) -> None:
+    server = Upstream("first", Address("127.0.0.1", 0))
+    await server.start()
+    try:
+        async with gateway_before(tmp_path, agent_address=f"localhost:{server.port}") as channel:
+            await only(channel, "first")
+    finally:
+        await server.stop()
+
+
 def _write_files_with_dns(
     port: int, settings: GatewaySettings, directory: Path, targets: Mapping[str, Sequence[Target]]
 ) -> GatewayFiles:
