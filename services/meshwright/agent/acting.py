@@ -11,6 +11,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from meshwright.agent.call_ends import bad_arguments, cancelled, denied, failed, no_such_tool, overdue
 from meshwright.agent.delegate_tool import DELEGATE
+from meshwright.agent.ending import is_the_stores
 from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.observing import note_completion
 from meshwright.agent.prompt import tool_turn
@@ -113,7 +114,10 @@ class Actions:
         calls = [asyncio.create_task(self._run_one(asked)) for asked in self._asked]
         try:
             return [turn for turn in await asyncio.gather(*calls) if turn is not None]
-        except BaseException:
+        except BaseException as error:
+            if is_the_stores(error):
+                # Whoever claims the run next finds its calls open, and goes on with them.
+                self._log.goes_on = True
             await _to_the_end(self._give_up(calls))
             raise
 
@@ -146,7 +150,7 @@ class Actions:
                 return tool_turn(asked.call_id, asked.tool, refusal)
             del self._questions[asked.call_id]
             await _to_the_end(self._log.append(self._started(asked)))
-        self._log.check_held()
+        await self._log.hold()
         with span("tool.call", tool=asked.tool, call_id=asked.call_id) as step:
             completion = await self._completion(asked)
             if completion is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
+from meshwright.agent.lease import LEASE_SECONDS
 from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.worker import Worker
 from meshwright.serving.errors import MeshError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from meshwright.v1.run_pb2 import Run
     from meshwright.v1.tool_pb2 import ToolCompletion
 
-LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
 CLAIM_RETRY_SECONDS = 2.0
 log = structlog.get_logger(__name__)

@@ -105,6 +105,14 @@ def overspent(options: RunOptions, used: Usage) -> MeshError | None:
     return None
 
 
+def is_the_stores(error: BaseException) -> bool:
+    """The run is another's, or the store is out of reach: no failure of the run, which goes on where the store can be reached."""
+    if not isinstance(error, MeshError):
+        return False
+    lost = error.reason == reasons.ERROR_REASON_RUN_CLAIM_LOST
+    return lost or (error.reason == reasons.ERROR_REASON_UNAVAILABLE and error.metadata.get("service") == "store")
+
+
 def defect(run: Run, error: BaseException) -> MeshError:
     """INTERNAL, with the error's text in the log only."""
     error_id = uuid4().hex[:16]

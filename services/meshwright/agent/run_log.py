@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from meshwright.agent.compose import Composer
+from meshwright.agent.lease import LEASE_SECONDS
 from meshwright.agent.metrics import agent_metrics
 from meshwright.store.refusals import claim_lost
 from meshwright.v1.event_pb2 import UsageRecorded
@@ -41,10 +42,16 @@ class RunLog:
         """The claim was not renewed in time, so another may have the run."""
         return time.monotonic() > self.held_until
 
-    def check_held(self) -> None:
-        """RUN_CLAIM_LOST where another may have the run: for what is done outside of the log, and so cannot be refused there."""
+    async def hold(self) -> None:
+        """Make sure of the claim where it was not renewed in time. RUN_CLAIM_LOST, and UNAVAILABLE of the store.
+
+        For what is done outside of the log, and so cannot be refused there.
+        """
         if self.overdue:
-            raise claim_lost(self.run.run_id)
+            until = time.monotonic() + LEASE_SECONDS
+            if await self._store.renew_claims([self.claim], LEASE_SECONDS):
+                raise claim_lost(self.run.run_id)
+            self.held_until = until
 
     def count_browser(self, meter: BrowserMeter) -> None:
         """From now on the session's browser time is this run's; it goes into the run's usage whenever the record is stored."""

@@ -11,7 +11,7 @@ import structlog
 from meshwright.agent.acting import Hands
 from meshwright.agent.approving import Approvals
 from meshwright.agent.delegating import Delegations
-from meshwright.agent.ending import Ending, defect, finish, out_of_time
+from meshwright.agent.ending import Ending, defect, finish, is_the_stores, out_of_time
 from meshwright.agent.family import Member
 from meshwright.agent.inputs import Inputs
 from meshwright.agent.loop import AgentLoop
@@ -19,7 +19,6 @@ from meshwright.agent.observing import run_span
 from meshwright.agent.run_log import RunLog
 from meshwright.serving.calls import Call, enter_call
 from meshwright.serving.errors import MeshError
-from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.run_pb2 import RunOutcome
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class Worker:
 
     def _failure(self, error: BaseException) -> Ending | None:
         if isinstance(error, MeshError):
-            if _is_the_stores(error):
+            if is_the_stores(error):
                 log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)
                 return None
             return Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
@@ -152,9 +151,3 @@ class Worker:
             return None
         limit = self._run.spec.options.timeout.ToTimedelta().total_seconds()
         return max(0.0, self._run.start_time.ToNanoseconds() / 1e9 + limit - time.time())
-
-
-def _is_the_stores(error: MeshError) -> bool:
-    """The run is another's, or the store is out of reach: no failure of the run, which goes on where the store can be reached."""
-    lost = error.reason == reasons.ERROR_REASON_RUN_CLAIM_LOST
-    return lost or (error.reason == reasons.ERROR_REASON_UNAVAILABLE and error.metadata.get("service") == "store")
