@@ -11,7 +11,6 @@ from meshwright.v1.run_pb2 import RunOutcome, RunSpec
 from tests.model_script import Call, Fail, Hang, Say, in_order
 from tests.support.agent_mesh import AgentMesh, agent_mesh
 from tests.support.collector import Collector, collecting
-from tests.support.delegation import DELEGATE, by_task, delegate
 from tests.support.delegation import by_task, delegate
 
 if TYPE_CHECKING:
@@ -88,19 +87,6 @@ async def test_a_sub_agent_works_inside_of_the_call_that_delegated_it(tmp_path: 
     assert (call.parent_span_id, child.parent_span_id) == (root.span_id, call.span_id)
     [end] = [event for event in events if event.agent_path and event.HasField("run_finished")]
     assert end.traceparent == f"00-{TRACE_ID}-{child.span_id.hex()}-01"
-
-
-async def test_a_sub_agents_run_is_under_the_call_that_delegated_it(tmp_path: Path) -> None:
-    script = by_task({"do it": [delegate("look"), Say("Done.")], "look": [Call("file.list", {}), Say("Nothing.")]})
-    async with collecting() as (collector, endpoint):
-        async with agent_mesh(tmp_path, script, otlp_endpoint=endpoint) as mesh:
-            run = await start_traced(mesh)
-            await mesh.events(run.session_id, run.run_id)
-    whole, child = named(collector, "run")
-    calls = {said(call, "tool"): call for call in named(collector, "tool.call")}
-    assert calls[DELEGATE].parent_span_id == whole.span_id
-    assert child.parent_span_id == calls[DELEGATE].span_id
-    assert calls["file.list"].parent_span_id == child.span_id
 
 
 async def test_without_tracing_events_carry_the_callers_trace_and_the_model_is_told_nothing(tmp_path: Path) -> None:
