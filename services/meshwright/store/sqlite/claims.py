@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from meshwright.store.interface import Claim, ClaimedRun, Draft
 from meshwright.store.refusals import claim_lost, run_finished, run_not_found
 from meshwright.store.sqlite import events
-from meshwright.store.sqlite.rows import now, record_of, timestamp
+from meshwright.store.sqlite.rows import UNFINISHED, now, record_of, timestamp
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.run_pb2 import Run, RunState
 
@@ -24,16 +24,15 @@ UPDATE runs SET token = token + 1 WHERE state <> ? AND parent <> '' AND run_id I
 HELD = "run_id = ? AND token = ? AND state = ?"
 
 
-# The number of FINISHED stands there as in the index of open runs, without which every run there ever was would be looked at.
-CLAIMABLE = """
-    runs.state <> 3 AND runs.parent = '' AND (
+CLAIMABLE = f"""
+    {UNFINISHED} AND runs.parent = '' AND (
         (runs.state = :active AND runs.lease_until < :time)
         OR (runs.state = :queued AND NOT EXISTS (
             SELECT 1 FROM runs AS earlier
-            WHERE earlier.log = runs.log AND earlier.state <> :finished AND earlier.parent = ''
+            WHERE earlier.log = runs.log AND earlier.state <> 3 AND earlier.parent = ''
               AND earlier.ordinal < runs.ordinal)))
-"""
-STATES = {"active": ACTIVE, "queued": QUEUED, "finished": FINISHED}
+"""  # noqa: S608 - a constant
+STATES = {"active": ACTIVE, "queued": QUEUED}
 
 
 def claimable(connection: sqlite3.Connection) -> int:

@@ -6,8 +6,9 @@ import sqlite3
 
 from meshwright.store.interface import Quotas
 from meshwright.store.refusals import open_runs_exhausted, sessions_exhausted, today, tokens_exhausted
+from meshwright.store.sqlite.rows import UNFINISHED
 from meshwright.store.usage import tokens_of
-from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.run_pb2 import Run
 
 
 def check_sessions(connection: sqlite3.Connection, principal: str, quotas: Quotas) -> None:
@@ -22,9 +23,9 @@ def check_runs(connection: sqlite3.Connection, principal: str, quotas: Quotas) -
     """QUOTA_EXCEEDED where one more run would be too many, or the day's tokens are used up."""
     if quotas.open_runs:
         row = connection.execute(
-            "SELECT count(*) FROM runs JOIN sessions USING (log) "
-            "WHERE runs.state <> ? AND runs.parent = '' AND sessions.principal = ?",
-            (RunState.RUN_STATE_FINISHED, principal),
+            f"SELECT count(*) FROM runs INDEXED BY runs_open JOIN sessions USING (log) "  # noqa: S608 - a constant
+            f"WHERE {UNFINISHED} AND runs.parent = '' AND sessions.principal = ?",
+            (principal,),
         ).fetchone()
         if row[0] >= quotas.open_runs:
             raise open_runs_exhausted(principal, quotas.open_runs)

@@ -15,6 +15,8 @@ from meshwright.v1.session_pb2 import Session
 SESSION_COLUMNS = "log, session_id, principal, record, usage, create_time, update_time, first_sequence, last_sequence"
 
 MICROS = 1_000_000
+UNFINISHED = "runs.state <> 3"
+"""Of a run. The number stands there as in the indexes of such runs, without which every run there ever was would be looked at."""
 
 
 def now() -> int:
@@ -49,8 +51,8 @@ def to_session(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Session:
     session.last_sequence = last_sequence
     session.usage.CopyFrom(Usage.FromString(usage))
     open_runs = connection.execute(
-        "SELECT run_id, state FROM runs WHERE log = ? AND state <> ? AND parent = '' ORDER BY ordinal",
-        (log, RunState.RUN_STATE_FINISHED),
+        f"SELECT run_id, state FROM runs WHERE log = ? AND {UNFINISHED} AND parent = '' ORDER BY ordinal",  # noqa: S608 - a constant
+        (log,),
     ).fetchall()
     active = [run_id for run_id, state in open_runs if state == RunState.RUN_STATE_ACTIVE]
     session.active_run_id = active[0] if active else ""

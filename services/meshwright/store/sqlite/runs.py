@@ -11,7 +11,7 @@ from meshwright.store.refusals import InputsWaitingError, run_finished, run_not_
 from meshwright.store.sqlite import approvals, events, sessions
 from meshwright.store.sqlite.quotas import check_runs, count_tokens
 from meshwright.store.sqlite.requests import once
-from meshwright.store.sqlite.rows import find_log, record_of
+from meshwright.store.sqlite.rows import UNFINISHED, find_log, record_of
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import EventKind
 from meshwright.v1.run_pb2 import Run, RunState
@@ -59,7 +59,8 @@ def enqueue(
 
 def _refuse_busy(connection: sqlite3.Connection, log: int, session_id: str) -> None:
     row = connection.execute(
-        "SELECT run_id FROM runs WHERE log = ? AND state <> ? AND parent = '' ORDER BY ordinal LIMIT 1", (log, FINISHED)
+        f"SELECT run_id FROM runs WHERE log = ? AND {UNFINISHED} AND parent = '' ORDER BY ordinal LIMIT 1",  # noqa: S608 - a constant
+        (log,),
     ).fetchone()
     if row is not None:
         raise session_busy(session_id, row[0])
@@ -121,10 +122,10 @@ def _run_to_cancel(connection: sqlite3.Connection, log: int, session_id: str, ru
 
 def _find(connection: sqlite3.Connection, log: int, session_id: str, run_id: str) -> tuple[Run, bool]:
     """A run of the session and whether it was cancelled; without an id the oldest that has not ended."""
-    where, value = ("run_id = ?", run_id) if run_id else ("parent = '' AND state <> ?", FINISHED)
+    where, values = ("run_id = ?", (log, run_id)) if run_id else (f"parent = '' AND {UNFINISHED}", (log,))
     row = connection.execute(
         f"SELECT record, cancelled FROM runs WHERE log = ? AND {where} ORDER BY ordinal LIMIT 1",  # noqa: S608 - constants
-        (log, value),
+        values,
     ).fetchone()
     if row is None:
         raise run_not_found(session_id, run_id)

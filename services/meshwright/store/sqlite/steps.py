@@ -74,6 +74,7 @@ ALTER TABLE runs ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;    -- counted for
 ALTER TABLE runs ADD COLUMN first_sequence INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE runs ADD COLUMN finish_sequence INTEGER NOT NULL DEFAULT 0; -- 0 until it ends
 ALTER TABLE runs ADD COLUMN finish_time INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_open_of_session ON runs (log, ordinal) WHERE state <> 3;
 CREATE INDEX runs_ended ON runs (log, finish_sequence, finish_time) WHERE state = 3;
 CREATE INDEX runs_of_parent ON runs (parent) WHERE parent <> '';
 
