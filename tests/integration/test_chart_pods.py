@@ -54,6 +54,15 @@ def test_pods_have_no_rights_that_they_do_not_need(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VALUES_FILES)
+def test_pods_mount_nothing_of_their_node(name: str) -> None:
+    """With the rights above, what the Pod Security Standard `restricted` asks for."""
+    for _, spec, container in pods(rendered(name)):
+        kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
+        assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+        assert not [port for port in container.get("ports", []) if "hostPort" in port]
+
+
+@pytest.mark.parametrize("name", VALUES_FILES)
 def test_identities_have_no_rights_and_each_component_its_own(name: str) -> None:
     manifest = rendered(name)
     assert all(it["automountServiceAccountToken"] is False for it in manifest.of("ServiceAccount").values())
