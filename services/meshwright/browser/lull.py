@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 # Making a context costs two cores about 60 ms, which the commands that run feel.
 LONGEST_SECONDS = 0.25
+# The first commands of a new lease come with it or right after its holder has heard of it.
+EXPECTED_SECONDS = 0.05
 
 
 class Lull:
-    """Counts the commands that run."""
+    """Counts the commands that run, and the leases whose first are on their way."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -24,14 +26,16 @@ class Lull:
     @contextmanager
     def command(self) -> Iterator[None]:
         """A command runs inside the block."""
-        self._running += 1
-        self._go.clear()
+        self._begin()
         try:
             yield
         finally:
-            self._running -= 1
-            if not self._running:
-                self._go.set()
+            self._end()
+
+    def granted(self) -> None:
+        """A lease was granted: whoever has it is about to use it."""
+        self._begin()
+        asyncio.get_running_loop().call_later(EXPECTED_SECONDS, self._end)
 
     def hurry(self) -> None:
         """Let go what waits for a lull now: somebody needs it."""
@@ -42,3 +46,12 @@ class Lull:
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_SECONDS):
                 await self._go.wait()
+
+    def _begin(self) -> None:
+        self._running += 1
+        self._go.clear()
+
+    def _end(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._go.set()

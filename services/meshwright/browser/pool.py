@@ -146,6 +146,7 @@ class Pool:
         self.granted += 1
         self.granted_warm += warm
         browser_metrics.granted(waited, warm=warm)
+        self.lull.granted()
         self._ask_for_more()
         return Grant(isolate, warm, waited)
 
@@ -238,6 +239,7 @@ class Pool:
         self._spawn(self._close(isolate))
 
     async def _close(self, isolate: Isolate) -> None:
+        await self.lull.wait()
         if not await isolate.close():
             self._fleet.distrust(isolate.process)
         self._fleet.settle(isolate.process)
