@@ -1,4 +1,4 @@
-"""Having a say in what sub-agents do: cancel, steer, interrupt, approve, delete, through both doors."""
+"""Having a say in what sub-agents do, on both stores: cancel, steer, interrupt, approve, delete."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ from tests.support.delegation import (
 COMPLETED, CANCELLED = RunOutcome.RUN_OUTCOME_COMPLETED, RunOutcome.RUN_OUTCOME_CANCELLED
 WAIT = Call("test.wait", {})
 WRITE = Call("file.write", {"path": "a.txt", "content": "hello"})
+
+
+@pytest.fixture(autouse=True)
+def on_each_store(store_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHWRIGHT_STORE_URL", store_address)
 
 
 def says_what_it_was_told(request: Request) -> Steps:
@@ -100,7 +105,7 @@ async def test_cancelling_a_sub_agent_leaves_its_siblings_and_its_parent_at_work
         await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id, run_id=one))
         await mesh.wait_for(session_id, "run_finished")
         with pytest.raises(grpc.aio.AioRpcError):
-            await mesh.stub.SteerRun(pb.SteerRunRequest(session_id=session_id, run_id=one, text="?", request_id="in"))
+            await mesh.stub.SteerRun(pb.SteerRunRequest(session_id=session_id, run_id=one, text="?", request_id=one))
         gate.set()
         events = await mesh.events(session_id, root.run_id)
     assert_whole(events)
@@ -120,7 +125,9 @@ async def test_an_input_reaches_the_sub_agent_that_it_names(tmp_path: Path, mode
         session_id = await mesh.new_session()
         root = await mesh.start(session_id, "plan")
         child = (await mesh.wait_for(session_id, "tool_call_progress")).run_id
-        request = pb.SteerRunRequest(session_id=session_id, run_id=child, text="and more", mode=mode, request_id="in-1")
+        request = pb.SteerRunRequest(
+            session_id=session_id, run_id=child, text="and more", mode=mode, request_id=session_id
+        )
         await mesh.stub.SteerRun(request)
         if mode == SteeringMode.STEERING_MODE_STEER:
             gate.set()
@@ -144,7 +151,7 @@ async def test_an_interrupt_of_the_run_ends_its_sub_agents(tmp_path: Path) -> No
         root = await mesh.start(session_id, "plan")
         child = (await mesh.wait_for(session_id, "tool_call_progress")).run_id
         mode = SteeringMode.STEERING_MODE_INTERRUPT
-        request = pb.SteerRunRequest(session_id=session_id, text="enough", mode=mode, request_id="in-1")
+        request = pb.SteerRunRequest(session_id=session_id, text="enough", mode=mode, request_id=session_id)
         await mesh.stub.SteerRun(request)
         events = await mesh.events(session_id, root.run_id)
     assert_whole(events)
@@ -162,7 +169,7 @@ async def test_a_cancel_on_top_of_an_interrupt_leaves_nothing_open(tmp_path: Pat
         root = await mesh.start(session_id, "plan")
         await mesh.wait_for(session_id, "tool_call_progress")
         mode = SteeringMode.STEERING_MODE_INTERRUPT
-        request = pb.SteerRunRequest(session_id=session_id, text="enough", mode=mode, request_id="in-1")
+        request = pb.SteerRunRequest(session_id=session_id, text="enough", mode=mode, request_id=session_id)
         await mesh.stub.SteerRun(request)
         await asyncio.wait_for(asked.wait(), PATIENCE)
         await mesh.stub.CancelRun(pb.CancelRunRequest(session_id=session_id))
@@ -233,17 +240,3 @@ async def test_deleting_the_session_ends_the_family(tmp_path: Path) -> None:
         await mesh.wait_for(session_id, "tool_call_progress")
         await mesh.stub.DeleteSession(pb.DeleteSessionRequest(session_id=session_id))
         await asyncio.wait_for(cancelled.wait(), PATIENCE)
-
-
-async def test_a_sub_agent_is_no_run_at_work_of_its_own(tmp_path: Path) -> None:
-    gate = asyncio.Event()
-    async with agent_mesh(tmp_path, family("wait"), [gate_tool(gate)], max_runs=1) as mesh:
-        session_id = await mesh.new_session()
-        root = await mesh.start(session_id, "plan")
-        await mesh.wait_for(session_id, "tool_call_progress")
-        session = (await mesh.stub.GetSession(pb.GetSessionRequest(session_id=session_id))).session
-        second = await mesh.start(session_id, "plan")
-        gate.set()
-        events = await mesh.events(session_id, second.run_id)
-    assert (session.active_run_id, session.queued_runs) == (root.run_id, 0)
-    assert end(events, root.run_id).outcome == end(events, second.run_id).outcome == COMPLETED
