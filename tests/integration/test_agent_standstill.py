@@ -134,3 +134,22 @@ async def test_a_replica_that_looks_for_work_first_does_not_take_its_own_run_ove
         events = await mesh.do("talk")
     assert attempts(events) == [1]
     assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
+
+
+async def test_a_call_is_made_though_the_claim_was_not_renewed_in_time_as_long_as_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "LEASE_SECONDS", 0.1)
+    monkeypatch.setattr(dispatcher, "CLAIM_RETRY_SECONDS", PATIENCE)
+    monkeypatch.setattr(dispatcher, "RENEW_SECONDS", PATIENCE)
+    made: list[str] = []
+    gate = asyncio.Event()
+    gate.set()
+    change = counting_tool("test.change", Annotations(), made, gate)
+    script = in_turn([Say("It takes a while", delay=0.1), Call("test.change", {})], Say("Done."))
+    async with agent_mesh(tmp_path, script, [change]) as mesh:
+        events = await mesh.do("change")
+    assert (made, attempts(events)) == (["test.change"], [1])
+    (end,) = [event.tool_call_finished for event in events if event.HasField("tool_call_finished")]
+    assert end.completion.outcome == ToolOutcome.TOOL_OUTCOME_SUCCEEDED
+    assert events[-1].run_finished.answer == "Done."
