@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -30,6 +31,7 @@ from meshwright.store.interface import Draft
 from meshwright.store.redis import keys, wire
 from meshwright.store.redis.connection import SERVER_FAILURES, Client, unavailable
 from meshwright.store.redis.plan import Plan, now
+from meshwright.store.resting import rest_after
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -130,11 +132,15 @@ class Writer:
 
     async def _send_all(self) -> None:
         while self._pending:
+            begun = time.thread_time()
             gathered, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
             batch = [sent for operation in gathered if (sent := self._composed(operation)) is not None]
             results, again = await self._patiently(batch)
             for sent, result in zip(batch, results, strict=True):
                 _settle(sent, result, again=again)
+            # Behind all whom that has woken. Waiting for the server is no work, so a quiet store hardly rests.
+            await asyncio.sleep(0)
+            await asyncio.sleep(rest_after(time.thread_time() - begun))
         self._work = None
 
     def _composed(self, operation: Operation) -> Sent | None:
