@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from meshwright.agent.dispatcher import LEASE_SECONDS
+from meshwright.agent.lease import LEASE_SECONDS
 from meshwright.serving.channel import open_channel
 from meshwright.tools.tool import Annotations, Tool
 from meshwright.v1 import agent_service_pb2 as pb

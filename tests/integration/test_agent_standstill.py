@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from meshwright.agent import dispatcher
+from meshwright.agent.lease import LEASE_SECONDS
 from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
 from meshwright.serving.server import Server
@@ -111,13 +112,11 @@ async def test_a_process_alone_goes_on_where_it_stood_still(tmp_path: Path) -> N
         run = await mesh.start(session_id, "talk")
         await mesh.wait_for(session_id, "text_delta")
         process.send_signal(signal.SIGSTOP)
-        woken = asyncio.get_running_loop().call_later(
-            dispatcher.LEASE_SECONDS + 0.5, lambda: process.send_signal(signal.SIGCONT)
-        )
+        woken = asyncio.get_running_loop().call_later(LEASE_SECONDS + 0.5, lambda: process.send_signal(signal.SIGCONT))
         began = time.monotonic()
         events = await mesh.events(session_id, run.run_id)
         woken.cancel()
-    assert time.monotonic() - began > dispatcher.LEASE_SECONDS
+    assert time.monotonic() - began > LEASE_SECONDS
     assert attempts(events) == [1]
     assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED
     assert len(events[-1].run_finished.answer.split()) == 60
