@@ -48,6 +48,7 @@ async def test_sessions_of_every_node_are_listed_claimed_followed_and_trimmed(
     followed = {name: there.subscribe(name) for name in names}
     for name in names:
         assert await sequences(there, name) == [1]
+        assert await here.followed(name)
     for _ in names:
         await an_end(here, await a_claim(here), at=1.0)
     for name, subscription in followed.items():

@@ -80,3 +80,10 @@ async def answered(command: Awaitable[T]) -> T:
     if task and task.cancelling() > cancelled_before:
         raise asyncio.CancelledError
     return answer
+
+
+async def listeners(client: Client, channel: str) -> int:
+    """How many connections listen to a channel, at whichever node of a cluster."""
+    everywhere = {"target_nodes": RedisCluster.PRIMARIES} if isinstance(client, RedisCluster) else {}
+    ((_, count),) = await answered(client.pubsub_numsub(channel, **everywhere))
+    return int(count)

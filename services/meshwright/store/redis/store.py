@@ -24,6 +24,7 @@ from meshwright.store.redis import approvals, asked, children, claims, keys, run
 from meshwright.store.redis.connection import (
     SERVER_FAILURES,
     answered,
+    listeners,
     place_of,
     unavailable,
 )
@@ -270,8 +271,8 @@ class RedisStore:
 
     async def followed(self, session_id: str) -> bool:
         """See Store."""
-        ((_, replicas),) = await answered(self._client.pubsub_numsub(keys.live(session_id)))
-        return self._replica.follower.subscriptions.followed(session_id) or replicas > 0
+        follower = self._replica.follower
+        return follower.subscriptions.followed(session_id) or await listeners(self._client, keys.live(session_id)) > 0
 
     def listen(self, listener: Callable[[Signal], None]) -> None:
         """See Store."""
