@@ -186,7 +186,7 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """ListRuns lists a session's runs, the newest first. Errors: SESSION_NOT_FOUND, INVALID_FIELDS, INVALID_PAGE_TOKEN.
+        """ListRuns lists a session's runs, the newest first; those of sub-agents too, which name their parent_run_id. Errors: SESSION_NOT_FOUND, INVALID_FIELDS, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

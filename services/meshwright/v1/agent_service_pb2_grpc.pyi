@@ -47,7 +47,7 @@ class AgentServiceStub:
     GetRun: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GetRunRequest, _agent_service_pb2.GetRunResponse]
     """GetRun reads a run. Errors: SESSION_NOT_FOUND, RUN_NOT_FOUND."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ListRunsRequest, _agent_service_pb2.ListRunsResponse]
-    """ListRuns lists a session's runs, the newest first. Errors: SESSION_NOT_FOUND, INVALID_FIELDS, INVALID_PAGE_TOKEN."""
+    """ListRuns lists a session's runs, the newest first; those of sub-agents too, which name their parent_run_id. Errors: SESSION_NOT_FOUND, INVALID_FIELDS, INVALID_PAGE_TOKEN."""
     SteerRun: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.SteerRunRequest, _agent_service_pb2.SteerRunResponse]
     """SteerRun gives an input to a session while a run is at work. Its receipt comes as steering_receipt events.
     Errors: INVALID_FIELDS, SESSION_NOT_FOUND, RUN_NOT_FOUND, RUN_FINISHED, SESSION_BUSY, REQUEST_ID_REUSED.
@@ -154,7 +154,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_service_pb2.ListRunsRequest,
         context: _aio.ServicerContext[_agent_service_pb2.ListRunsRequest, _abc.Awaitable[_agent_service_pb2.ListRunsResponse]],
     ) -> _abc.Awaitable[_agent_service_pb2.ListRunsResponse]:
-        """ListRuns lists a session's runs, the newest first. Errors: SESSION_NOT_FOUND, INVALID_FIELDS, INVALID_PAGE_TOKEN."""
+        """ListRuns lists a session's runs, the newest first; those of sub-agents too, which name their parent_run_id. Errors: SESSION_NOT_FOUND, INVALID_FIELDS, INVALID_PAGE_TOKEN."""
 
     @_abc_1.abstractmethod
     def SteerRun(

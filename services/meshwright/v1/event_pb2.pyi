@@ -397,7 +397,7 @@ class EventFilter(_message.Message):
 
     @_builtins.property
     def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Runs whose events to send; empty means all. At most 32."""
+        """Runs whose events to send, with those of their sub-agents; empty means all. At most 32."""
 
     def __init__(
         self,

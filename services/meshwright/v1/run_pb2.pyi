@@ -286,7 +286,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def usage(self) -> Global___Usage:
-        """What it has used so far."""
+        """What it has used so far, together with its sub-agents that have ended."""
 
     def __init__(
         self,
