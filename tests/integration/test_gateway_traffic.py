@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from typer.testing import CliRunner
 
+from meshwright.cli.main import app
 from meshwright.client import Mesh as Client
 from meshwright.gateway import gateway as gateway_module
 from meshwright.gateway.gateway import Gateway
 from meshwright.gateway.render import render_routes
-from meshwright.gateway.shifting import calls_of_tracks
+from meshwright.gateway.shifting import calls_of_tracks, follow_traffic
 from meshwright.gateway.traffic import Traffic, TrafficError
+from meshwright.gateway.traffic_file import FileTrafficSource, TrafficFile
 from meshwright.serving.address import Address
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
@@ -169,6 +172,38 @@ async def test_routes_that_envoy_refuses_are_told_and_the_former_weights_stay(
         assert {await asked(mesh) for _ in range(20)} == {"canary"}
         await mesh.gateway.shift(Traffic(0, 3))
         assert {await asked(mesh) for _ in range(20)} == {"agent"}
+
+
+async def test_the_command_is_told_of_a_refusal_and_takes_its_wish_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def traffic(*arguments: str) -> tuple[int, str]:
+        command = ["traffic", *arguments, "--data-dir", str(tmp_path)]
+        result = await asyncio.to_thread(CliRunner().invoke, app, command)
+        return result.exit_code, result.output
+
+    async with two_tracks(tmp_path) as mesh:
+        following = asyncio.create_task(follow_traffic(mesh.gateway, FileTrafficSource(tmp_path)))
+        async with asyncio.timeout(LIMIT):
+            while TrafficFile(tmp_path).read_report() is None:  # noqa: ASYNC110  # a file has nothing to await
+                await asyncio.sleep(0.01)
+        assert (await traffic("set", "50"))[0] == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(gateway_module, "render_routes", lambda *_: "resources: [")
+            code, said = await traffic("set", "90")
+        assert (code, "Nothing changed, stable 50 %, canary 50 %: Envoy refuses the new routes" in said) == (1, True)
+        assert TrafficFile(tmp_path).read().canary_weight == 50
+        assert "stable 100 %" in (await traffic("rollback"))[1]
+
+        async def silent(*_: str) -> dict[str, int]:
+            raise ConnectionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(mesh.gateway.admin, "stats", silent)
+            code, said = await traffic("set", "90")
+        assert (code, "Envoy does not say" in said) == (1, True)
+        assert (await traffic("set", "10"))[0] == 0
+        following.cancel()
 
 
 async def test_shifting_between_real_agents_drops_no_stream_and_fails_no_call(tmp_path: Path, redis_url: str) -> None:

@@ -129,14 +129,16 @@ class Gateway:
         return targets(traffic, has_canary=bool(self._settings.agent_canary_address))
 
     async def _publish_checked(self, wanted: Mapping[str, Sequence[Target]]) -> None:
-        before = await self.admin.stats(*ROUTE_COUNTERS)
-        self.publish_routes(wanted)
         try:
+            before = await self.admin.stats(*ROUTE_COUNTERS)
+            self.publish_routes(wanted)
             async with asyncio.timeout(SHIFT_TIMEOUT):
                 while (now := await self.admin.stats(*ROUTE_COUNTERS)) == before:  # noqa: ASYNC110  # Envoy just counts
                     await asyncio.sleep(0.005)
         except TimeoutError:
             raise TrafficError(f"Envoy did not take the new routes within {SHIFT_TIMEOUT:g} s") from None
+        except OSError as error:
+            raise TrafficError("Envoy does not say whether it took the new routes") from error
         if now[ROUTES_TAKEN] == before[ROUTES_TAKEN]:
             raise TrafficError(f"Envoy refuses the new routes{self._complaint()}")
 
