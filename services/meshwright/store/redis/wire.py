@@ -23,6 +23,9 @@ def pack_plan(plan: Plan) -> tuple[bytes, list[bytes]]:
     binaries: list[bytes] = []
 
     def beside(value: object) -> object:
+        # Nearly everything is one of these, and every append comes through here.
+        if type(value) is str or type(value) is int:
+            return value
         if isinstance(value, bytes):
             binaries.append(value)
             return FIRST_TEXT + len(binaries) - 1
@@ -32,8 +35,8 @@ def pack_plan(plan: Plan) -> tuple[bytes, list[bytes]]:
             return [beside(member) for member in value]
         return value
 
-    fields = {name: beside(getattr(plan, name)) for name in Plan.__struct_fields__}
-    return msgspec.msgpack.encode({name: value for name, value in fields.items() if value}), binaries
+    fields = {name: beside(value) for name in Plan.__struct_fields__ if (value := getattr(plan, name))}
+    return msgspec.msgpack.encode(fields), binaries
 
 
 def pack_drafts(drafts: Sequence[Draft]) -> bytes:
