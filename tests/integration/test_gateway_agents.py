@@ -48,7 +48,7 @@ class Work:
 
     async def some_more(self) -> None:
         """Wait until each kind of client got what it asked for a few times more."""
-        reads, tasks = self.reads + 50, self.tasks + 4
+        reads, tasks = self.reads + 50, self.tasks + 2
         async with asyncio.timeout(PATIENCE):
             while self.reads < reads or self.tasks < tasks:
                 self._news.clear()
