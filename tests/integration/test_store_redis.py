@@ -356,6 +356,20 @@ async def test_a_claim_whose_return_was_not_answered_is_free(redis_url: str, tmp
         assert claimed.run.attempt == 2
 
 
+async def test_a_claim_whose_answer_was_lost_is_held(redis_url: str, tmp_path: Path) -> None:
+    await flush(redis_url)
+    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
+        await a_session(store)
+        await a_run(store)
+        relay.lose = 1
+        claimed = await store.claim_run("first", LEASE)
+        assert relay.lost == 1
+        assert claimed is not None
+        assert claimed.run.attempt == 1
+        await store.append(claimed.claim, [a_notice("mine", RUN)])
+        assert await store.claim_run("second", LEASE) is None
+
+
 async def test_any_number_of_reads_at_once_wait_for_few_connections(
     replicas: tuple[RedisStore, RedisStore], admin: Any
 ) -> None:

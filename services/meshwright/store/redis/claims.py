@@ -82,10 +82,17 @@ async def _claim_of(
     claimed, plan = _claiming(session_id, oldest, owner, time, time + lease_micros)
     if oldest.state == ACTIVE:
         await depose_descendants(client, session_id, oldest.run_id, plan)
-    if await carry_out(session_id, plan) != "done":
+    if await carry_out(session_id, plan) != "done" and not await _holds(client, session_id, oldest.run_id, plan):
         return None
     await _reschedule(client, session_id, score, time + lease_micros)
     return claimed
+
+
+async def _holds(client: Client, session_id: str, run_id: str, plan: Plan) -> bool:
+    """Whether the plan was carried out before, and its answer lost."""
+    names = [run_field(run_id, name) for name in ("owner", "token", "until")]
+    found = await answered(client.hmget(keys.state(session_id), names))
+    return [value and value.decode() for value in found] == [plan.values[name] for name in names]
 
 
 def _claiming(session_id: str, oldest: Oldest, owner: str, time: int, until: int) -> tuple[ClaimedRun, Plan]:
