@@ -27,6 +27,7 @@ INTRODUCTION = """\
 `make bench ARGS=--markdown` writes it here. All figures of one line come from one run on one machine, so the ratios mean more
 than the figures: below 1x Meshwright takes less, and where more is better, as with jobs/s, above 1x it does more. Nothing
 fails when a budget is missed: machines differ, and a shared one is noisy."""
+MISSED_HEADING = "## What is missed, and why"
 PEERS_HEADING = "## Beside other agent servers"
 PEERS_INTRODUCTION = """\
 `make bench-peers` measures the mesh and two other servers in one run and prints this table; `make bench-peers ARGS=--markdown` writes it
@@ -35,9 +36,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 
 
 def write(sections: Sequence[Section], load: float) -> None:
-    """Write the document anew, but for the part about other servers; `load` is the machine's load average from before."""
-    peers = re.search(f"^{PEERS_HEADING}$.*", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
-    DOCUMENT.write_text(document(sections, load) + (f"\n{peers[0]}" if peers else ""))
+    """Write the document anew, but for what people write about it and the part about other servers."""
+    kept = re.search(f"^({MISSED_HEADING}|{PEERS_HEADING})$.*", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    DOCUMENT.write_text(document(sections, load) + (f"\n{kept[0]}" if kept else ""))
 
 
 def write_peers(text: str) -> None:
@@ -47,7 +48,7 @@ def write_peers(text: str) -> None:
 
 
 def document(sections: Sequence[Section], load: float) -> str:
-    """What `make bench` found, as Markdown."""
+    """What `make bench` found, as Markdown; `load` is the machine's load average from before."""
     methods = "\n\n".join(f"**{section.name}.** {section.method}" for section in sections)
     return f"{INTRODUCTION}\n\n{where(load)}\n\n{to_markdown(sections)}\n\n## How\n\n{methods}\n"
 
