@@ -15,6 +15,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
+from meshwright.serving.address import Address
 from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
 from meshwright.serving.server import Server, Service
@@ -22,6 +23,7 @@ from meshwright.serving.settings import ServerSettings
 from meshwright.serving.startup import StartupError
 from meshwright.v1 import agent_service_pb2, tool_service_pb2
 from tests.serving_echo import SERVICE, Echo, EchoStub, echo_request, register
+from tests.support.tcp_proxy import tcp_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -222,6 +224,24 @@ async def test_other_addresses_than_loopback_are_refused_with_a_way_out(listen: 
 async def test_a_trusted_network_may_be_listened_to() -> None:
     async with serving(Diary(), listen="0.0.0.0:0", trusted_network=True) as (_, channel):
         assert await health_of(channel, "") == SERVING
+
+
+async def test_connections_are_renewed_by_their_age_while_open_streams_stay() -> None:
+    async with (
+        Server(Diary().service, settings(connection_age=0.3)) as server,
+        tcp_proxy(str(server.address)) as proxy,
+        open_channel(Address.parse(proxy.address)) as channel,
+    ):
+        stub = EchoStub(channel)
+        stream = stub.chat(timeout=LIMIT)
+        await stream.write(echo_request("before"))
+        assert (await stream.read()).text == "before"
+        async with asyncio.timeout(LIMIT):
+            while proxy.connections < 4:
+                assert await stub.send("Unary", echo_request("hi"), timeout=LIMIT) == ["hi"]
+        await stream.write(echo_request("after"))
+        assert (await stream.read()).text == "after"
+        await stream.done_writing()
 
 
 async def test_a_unix_socket_is_private_and_goes_with_its_server(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 
 HAND_OVER_SECONDS = 3600.0
 """How long a service may take to hand over what is running; services keep to a grace of their own."""
+
 DRAIN_HOOK_SECONDS = 10.0
 """How long a service may take to tell its streams that they should go."""
 CLEAN_UP_SECONDS = 5.0
@@ -137,7 +138,7 @@ class Server(Generic[S]):
         self.servicer = await stack.enter_async_context(self._service.open(readiness))
         self._observer = Observer(tracing, RpcMetrics.of(metrics, self._service.name))
         self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout, authenticator=authenticator)
-        self._grpc = grpc.aio.server(interceptors=(self._boundary,), options=SERVER_OPTIONS)
+        self._grpc = grpc.aio.server(interceptors=(self._boundary,), options=_options(settings))
         self._service.register(self.servicer, self._grpc)
         self._health = Health((self._service.name,))
         await self._health.register(self._grpc)
@@ -185,3 +186,10 @@ class Server(Generic[S]):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._observer.quiet()
+
+
+def _options(settings: ServerSettings) -> tuple[tuple[str, int], ...]:
+    if not settings.connection_age:
+        return SERVER_OPTIONS
+    # Without a grace period for streams, gRPC gives them any time.
+    return (*SERVER_OPTIONS, ("grpc.max_connection_age_ms", round(settings.connection_age * 1000)))

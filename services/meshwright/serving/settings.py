@@ -95,6 +95,14 @@ class ServerSettings(ServiceAuthentication, MeshSettings):
         "callers, because only the mesh's own gateway can reach it there, as in a cluster with a network policy. All callers are then "
         "one principal; with MESHWRIGHT_AUTH_JWKS it is not needed.",
     )
+    connection_age: float = Field(
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="Seconds after which clients are asked to connect anew, so that those who know the service by a name with several "
+        "addresses find replicas that were added; open streams stay where they are. 0: never. About 300 in a cluster, for tools and "
+        "browser.",
+    )
     unary_timeout: float = Field(
         default=60.0, gt=0, le=3600, description="Deadline in seconds of a unary call whose caller has set none."
     )
