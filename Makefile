@@ -69,11 +69,11 @@ e2e-k8s: .venv/.dev ## Try the chart in a real cluster that is built from source
 	@$(BIN)/python -m pytest -s tests/kubernetes $(ARGS)
 
 .PHONY: bench
-bench: .venv/.dev .make/chromium $(PAGE) ## Measure the mesh against its budgets and print the table
+bench: .venv/.dev .make/chromium .make/redis $(PAGE) ## Measure the mesh against its budgets and print the table
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 .PHONY: bench-peers
-bench-peers: .venv/.dev $(PAGE) ## Measure the mesh beside LangGraph's and a2a-sdk's servers (ARGS=--quick for little)
+bench-peers: .venv/.dev .make/chromium $(PAGE) ## Measure the mesh beside LangGraph's and a2a-sdk's servers (ARGS=--quick for little)
 	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 .PHONY: chaos
