@@ -34,8 +34,10 @@ def network_up() -> None:
 
 
 def network_down() -> None:
-    """Undo it; nothing happens where it was not done."""
-    subprocess.run(["ip", "link", "delete", LINK], check=False, stderr=subprocess.DEVNULL)
+    """Undo it, and remove what is left of pods; nothing happens where it was not done."""
+    routes = subprocess.run(["ip", "-json", "route", "show", "root", PODS], check=True, capture_output=True).stdout
+    for link in (LINK, *(route["dev"] for route in json.loads(routes or "[]"))):
+        subprocess.run(["ip", "link", "delete", link], check=False, stderr=subprocess.DEVNULL)
     for option in ("-s", "-d"):
         _iptables("-D", option)
 
@@ -58,6 +60,7 @@ class Node:
         self._control_plane = control_plane
         self._programs: list[Program] = []
         self._socket = folder / "containerd.sock"
+        self._namespaces = _namespaces()
 
     def start(self, pause_image: Path) -> None:
         """Start everything; the node is Ready a moment later."""
@@ -109,6 +112,8 @@ class Node:
         listed = subprocess.run([*ctr, "tasks", "list", "--quiet"], check=False, capture_output=True, text=True)
         for task in listed.stdout.split():
             subprocess.run([*ctr, "tasks", "kill", "--signal", "SIGKILL", "--all", task], check=False, timeout=30)
+        for namespace in _namespaces() - self._namespaces:
+            subprocess.run(["ip", "netns", "delete", namespace], check=False)
         for mount in reversed(_mounts_below(self._folder)):
             subprocess.run(["umount", "--lazy", mount], check=False)
 
@@ -222,6 +227,12 @@ state = "{self._folder}/state"
         path = self._folder / f"{name}.json"
         path.write_text(json.dumps({"apiVersion": version, "kind": kind, **fields}))
         return path
+
+
+def _namespaces() -> set[str]:
+    """Network namespaces with a name, such as those of pods."""
+    folder = Path("/run/netns")
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
 def _mounts_below(folder: Path) -> list[str]:
