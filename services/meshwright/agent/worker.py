@@ -102,6 +102,8 @@ class Worker:
         if self._member.is_root:
             self._log.count_browser(self._toolbox.meter(self._run.session_id))
         looping = self._looping = asyncio.create_task(self._loop.run())
+        # Where this is cancelled, nobody asks how the loop ended.
+        looping.add_done_callback(lambda done: done.cancelled() or done.exception())
         if self._cancelled:
             looping.cancel()
         try:
