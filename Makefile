@@ -103,8 +103,9 @@ images: ## Build the container images; BASE_IMAGE=..., CA=/path/of/authority.crt
 	done
 
 .PHONY: reference
-reference: .venv/.dev ## Write the tables of settings and errors in docs/ anew
+reference: .venv/.dev ## Write the tables in docs/ and the dashboard anew
 	@$(BIN)/python scripts/reference.py
+	@$(BIN)/python -m scripts.dashboard
 
 .PHONY: screenshot
 screenshot: .venv/.dev .make/chromium $(PAGE) ## Draw the README's picture of the page anew

@@ -12,7 +12,7 @@ from helm_python import lint
 from tests.support.chart import FOLDER, VALUES_FILES, Object, chart, nested, render, rendered, values_of
 
 OLDEST, NEWEST = "1.27", "1.37"
-FOREIGN = {"GRPCRoute", "HTTPRoute", "ScaledObject", "ServiceMonitor"}
+FOREIGN = {"GRPCRoute", "HTTPRoute", "PrometheusRule", "ScaledObject", "ServiceMonitor"}
 """Kinds that Kubernetes itself does not have."""
 
 

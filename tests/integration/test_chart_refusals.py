@@ -25,6 +25,8 @@ WRONG_VALUES = [
     (nested(image__repository=""), "repository"),
     (nested(logLevel="loud"), "logLevel"),
     (nested(metrics__port=80), "port"),
+    (nested(metrics__rules__without=["RunsFailing"]), "RunsFailing"),
+    (nested(metrics__rules__runbooks="https://wiki.example.com/#mesh"), "runbooks"),
     (nested(telemetry__otlpEndpoint="collector:4317"), "otlpEndpoint"),
     (nested(auth__jwksUrl="ftp://keys"), "jwksUrl"),
     (nested(quotas__runs=-1), "runs"),
@@ -118,6 +120,8 @@ CONTRADICTIONS = [
     (nested(browser__autoscaling={"enabled": True, "by": "keda"}, metrics__enabled=True), r"prometheusUrl, as in http"),
     (with_auth(metrics__enabled=True, networkPolicy__enabled=False), "to every pod of the cluster"),
     (nested(metrics__serviceMonitor__enabled=True), r"nothing to scrape\. Set metrics\.enabled=true"),
+    (nested(metrics__dashboards__enabled=True), r"nothing to look at\. Set metrics\.enabled=true"),
+    (nested(metrics__rules__enabled=True), r"nothing to look at\. Set metrics\.enabled=true"),
     (nested(canary__weight=10), r"canary\.weight=10 .*Set canary\.enabled=true, or weight=0"),
     ({**SHARED_FILES, "canary": {"enabled": True}}, r"needs canary\.image\.tag or canary\.image\.digest"),
     (

@@ -120,6 +120,9 @@
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) }}
 {{- fail "metrics.serviceMonitor.enabled=true has nothing to scrape. Set metrics.enabled=true." }}
 {{- end }}
+{{- if and (or .Values.metrics.dashboards.enabled .Values.metrics.rules.enabled) (not .Values.metrics.enabled) }}
+{{- fail "metrics.dashboards and metrics.rules have nothing to look at. Set metrics.enabled=true." }}
+{{- end }}
 {{- end }}
 
 {{- define "meshwright.check-canary" -}}
