@@ -234,14 +234,18 @@ def test_with_login_and_without_a_certificate_tls_ends_before_the_gateway() -> N
 
 @pytest.mark.parametrize("component", ["agent", "tools", "browser", "gateway"])
 def test_a_scaled_deployment_leaves_the_number_to_the_scaler(component: str) -> None:
-    values = {"files": {**SHARED, "url": "s3://b"}, component: {"autoscaling": {"enabled": True, "min": 2, "max": 6}}}
+    scaling = {"enabled": True, "min": 2, "max": 6, "calm": 60, "pause": 30}
+    values = {"files": {**SHARED, "url": "s3://b"}, component: {"autoscaling": scaling}}
     manifest = render(values)
     assert "replicas" not in manifest.one("Deployment", component)["spec"]
     scaler = manifest.one("HorizontalPodAutoscaler", component)["spec"]
     assert scaler["scaleTargetRef"]["name"] == f"mesh-{component}"
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 6)
     assert scaler["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 70}
-    assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
+    assert scaler["behavior"]["scaleDown"] == {
+        "stabilizationWindowSeconds": 60,
+        "policies": [{"type": "Pods", "value": 1, "periodSeconds": 30}],
+    }
     assert not rendered("default").of("HorizontalPodAutoscaler")
 
 
