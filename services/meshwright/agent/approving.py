@@ -36,6 +36,15 @@ class ApprovalPolicy(NamedTuple):
     seconds: float
     """Until a question that nobody answers expires."""
 
+    @classmethod
+    def parse(cls, text: str, seconds: float) -> ApprovalPolicy:
+        """The policy of a setting or flag: rules with commas between them."""
+        return cls(tuple(rule.strip() for rule in text.split(",") if rule.strip()), seconds)
+
+    def with_rules(self, text: str) -> ApprovalPolicy:
+        """The same patience with other rules."""
+        return self.parse(text, self.seconds)
+
     def needs(self, tool: Tool) -> bool:
         """Whether calls of the tool wait."""
         if NONE in self.rules:

@@ -45,6 +45,7 @@ def delegated_run(asked: Asked, parent: Member, step: int, names: Sequence[str])
         create_time=current_time(),
         parent_run_id=run.run_id,
         traceparent=current_traceparent() or run.traceparent,
+        flags=run.flags,
     )
 
 

@@ -11,6 +11,8 @@ from meshwright.agent.acting import Actions
 from meshwright.agent.daily_tokens import spent_for_today
 from meshwright.agent.delegate_tool import DELEGATE
 from meshwright.agent.ending import Ending, complete, out_of_steps
+from meshwright.agent.flags.catalogue import HISTORY_BUDGET
+from meshwright.agent.flags.decided import decided
 from meshwright.agent.history import load_turns
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.prompt import fitted, system_prompt
@@ -208,7 +210,8 @@ class AgentLoop:
         return True
 
     def _request(self, model: Model, turns: list[Turn], schemas: list[ToolSchema]) -> ModelRequest:
-        shown = turns if model.offline else fitted(turns, self._parts.history_budget)
+        budget = decided(self._run, HISTORY_BUDGET, self._parts.history_budget)
+        shown = turns if model.offline else fitted(turns, budget)
         system = system_prompt(self._parts.demo_url, sub_agent=not self._member.is_root)
         return ModelRequest(system, list(shown), schemas)
 

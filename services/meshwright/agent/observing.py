@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from meshwright.models.interface import Finished, Model
-    from meshwright.v1.run_pb2 import Run, Usage
+    from meshwright.v1.run_pb2 import FlagDecision, Run, Usage
     from meshwright.v1.tool_pb2 import ToolCompletion
 
 PROVIDERS = {"bedrock": "aws.bedrock", "google": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai"}
@@ -30,6 +30,8 @@ FAILED = (RunOutcome.RUN_OUTCOME_FAILED, RunOutcome.RUN_OUTCOME_EXPIRED)
 def run_span(run: Run) -> Iterator[None]:
     """The work of one worker on a run, in the trace of the call that started the run."""
     with span("run", run_id=run.run_id, session_id=run.session_id, attempt=run.attempt) as step:
+        for flag in run.flags:
+            step.event("feature_flag.evaluation", flag_attributes(flag, run.session_id))
         agent_metrics.run_begun(run)
         try:
             yield
@@ -39,6 +41,16 @@ def run_span(run: Run) -> Iterator[None]:
             step.set({"outcome": outcome_name(run)})
             if run.outcome in FAILED:
                 step.fail(MeshError.from_status(run.error).reason_name)
+
+
+def flag_attributes(flag: FlagDecision, session_id: str) -> dict[str, AttributeValue]:
+    """What a feature flag said, in OpenTelemetry's words."""
+    return {
+        "feature_flag.key": flag.key,
+        "feature_flag.provider.name": "flagd",
+        "feature_flag.result.variant": flag.variant,
+        "feature_flag.context.id": session_id,
+    }
 
 
 def outcome_name(run: Run) -> str:

@@ -13,12 +13,14 @@ from meshwright.agent.browser_states import BrowserStates
 from meshwright.agent.converse import Commands, open_session
 from meshwright.agent.dispatcher import Dispatcher
 from meshwright.agent.examples import example_tasks
+from meshwright.agent.flags.evaluation import open_flags
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.loop import Parts
 from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.models import Models
 from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_health
 from meshwright.agent.retention import Retainer
+from meshwright.agent.run_options import Choices
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
@@ -181,6 +183,8 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         channel = open_channel(*settings.tools_address)
         browser = open_channel(*settings.browser_address)
         models = Models(settings)
+        defaults = settings.default_options(_default_model(models).name)
+        flags = open_flags(settings)
         room = BrowserRoom(BrowserServiceStub(browser))
         states = BrowserStates(settings.browser_states_url)
         toolbox = Toolbox(ToolServiceStub(channel), store, room, states, settings.idle_browser)
@@ -198,7 +202,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs, on_end=retainer.run_ended)
         servicer = AgentServicer(
             store,
-            Verbs(store, models, settings.default_options(_default_model(models).name), settings.quotas),
+            Verbs(store, models, Choices(models, defaults, flags), settings.quotas),
             toolbox,
             ArtifactStore(settings.artifacts_url),
             _describe(settings, models),
@@ -211,10 +215,12 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             asyncio.create_task(agent_metrics.follow_queue(store), name="queue-metrics"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
             asyncio.create_task(retainer.sweep(), name="retention"),
+            asyncio.create_task(flags.follow(), name="flags"),
             asyncio.create_task(follow_health(TOOL_SERVICE, channel, readiness)),
             asyncio.create_task(follow_health(BROWSER_SERVICE, browser, readiness)),
         ]
         try:
+            await flags.first()
             yield servicer
         finally:
             for task in background:
@@ -223,6 +229,7 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             await servicer.abandonment.close()
             await retainer.close()
             await toolbox.close()
+            flags.close()
             await models.close()
             await channel.close()
             await browser.close()

@@ -9,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from pydantic import Field
 
 from meshwright.agent.approving import ApprovalPolicy
+from meshwright.agent.flags.settings import FlagSettings
 from meshwright.models.settings import ModelSettings
 from meshwright.serving.address import Address, AddressSetting, NeighbourSetting
 from meshwright.serving.settings import ServerSettings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class AgentSettings(ServerSettings, ModelSettings):
+class AgentSettings(ServerSettings, ModelSettings, FlagSettings):
     """Where the agent finds its neighbours, and what its runs may use."""
 
     listen: AddressSetting = Field(
@@ -138,8 +139,7 @@ class AgentSettings(ServerSettings, ModelSettings):
     @property
     def approval_policy(self) -> ApprovalPolicy:
         """Which calls wait for a person, and how long."""
-        rules = tuple(rule.strip() for rule in self.approvals.split(",") if rule.strip())
-        return ApprovalPolicy(rules, self.approval_timeout)
+        return ApprovalPolicy.parse(self.approvals, self.approval_timeout)
 
     def default_options(self, model: str) -> RunOptions:
         """The options of runs that name none."""

@@ -30,13 +30,14 @@ from meshwright.v1.agent_service_pb2 import (
     SteerRunRequest,
 )
 from meshwright.v1.event_pb2 import RunFinished, RunQueued, SteeringReceipt, SteeringState
-from meshwright.v1.run_pb2 import Run, RunOptions, RunOutcome, RunSpec, RunState, SteeringMode
+from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState, SteeringMode
 from meshwright.v1.session_pb2 import Session
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from meshwright.agent.models import Models
+    from meshwright.agent.run_options import Choices
     from meshwright.store.interface import Quotas, Store
     from meshwright.v1.event_pb2 import Approval
 
@@ -46,11 +47,11 @@ AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUP
 class Verbs:
     """The mutating and reading verbs; `principal` is always the caller. Errors are those of the RPC of the same name."""
 
-    def __init__(self, store: Store, models: Models, defaults: RunOptions, quotas: Quotas) -> None:
+    def __init__(self, store: Store, models: Models, choices: Choices, quotas: Quotas) -> None:
         self._store = store
         self._quotas = quotas
         self._models = models
-        self._defaults = defaults
+        self._choices = choices
 
     async def create_session(self, principal: str, request: CreateSessionRequest) -> Session:
         """AgentService.CreateSession."""
@@ -206,22 +207,10 @@ class Verbs:
         run = Run(run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED)
         run.create_time.CopyFrom(current_time())
         run.spec.CopyFrom(spec)
-        run.spec.options.CopyFrom(self._filled_in(spec.options, session))
-        self._models.check(run.spec.options.model)
+        self._choices.fill_in(run, session)
         call = current_call()
         run.traceparent = call.traceparent if call is not None else ""
         return run
-
-    def _filled_in(self, asked: RunOptions, session: Session) -> RunOptions:
-        """The run's options: as asked, else the session's, else the agent's; never above the agent's limits."""
-        options = RunOptions()
-        options.CopyFrom(self._defaults)
-        options.MergeFrom(asked)
-        options.model = asked.model or session.model or self._defaults.model
-        options.max_steps = min(options.max_steps, self._defaults.max_steps)
-        if options.timeout.ToTimedelta() > self._defaults.timeout.ToTimedelta():
-            options.timeout.CopyFrom(self._defaults.timeout)
-        return options
 
 
 def _not_yet(message: str) -> MeshError:

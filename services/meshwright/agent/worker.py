@@ -13,6 +13,8 @@ from meshwright.agent.approving import Approvals
 from meshwright.agent.delegating import Delegations
 from meshwright.agent.ending import Ending, defect, finish, is_the_stores, out_of_time
 from meshwright.agent.family import Member
+from meshwright.agent.flags.catalogue import APPROVALS, DELEGATION
+from meshwright.agent.flags.decided import decided
 from meshwright.agent.inputs import Inputs
 from meshwright.agent.loop import AgentLoop
 from meshwright.agent.observing import run_span
@@ -45,12 +47,14 @@ class Worker:
         self._toolbox = parts.toolbox
         self._log = RunLog(parts.store, claimed.claim, claimed.run, self._member.path)
         self._inputs = Inputs(parts.store, self._log)
-        self._approvals = Approvals(parts.store, self._log, parts.approval_policy)
+        rules = decided(claimed.run, APPROVALS, "")
+        policy = parts.approval_policy.with_rules(rules) if rules else parts.approval_policy
+        self._approvals = Approvals(parts.store, self._log, policy)
         delegations = Delegations(
             parts.store,
             self._log,
             self._member,
-            parts.max_delegation_depth,
+            parts.max_delegation_depth if decided(claimed.run, DELEGATION, otherwise=True) else 0,
             crew,
             lambda child, of_child: Worker(child, parts, crew, of_child),
         )

@@ -47,6 +47,11 @@ class Step:
         if self._span is not None:
             self._span.set_attributes(attributes)
 
+    def event(self, name: str, attributes: Mapping[str, AttributeValue]) -> None:
+        """Something that happened at one moment of it."""
+        if self._span is not None:
+            self._span.add_event(name, attributes)
+
     def fail(self, error_type: str) -> None:
         """Mark it as failed though nothing is raised; `error_type` is an ErrorReason's name or another word of a small set."""
         if self._span is None:

@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17meshwright/v1/run.proto\x12\rmeshwright.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"a\n\x07RunSpec\x12\x12\n\x04task\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x0e\x61ttachment_ids\x18\x02 \x03(\t\x12*\n\x07options\x18\x03 \x01(\x0b\x32\x19.meshwright.v1.RunOptions\"\xce\x01\n\nRunOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tmax_steps\x18\x02 \x01(\x05\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmax_tokens\x18\x04 \x01(\x03\x12\x17\n\x0fmax_cost_micros\x18\x05 \x01(\x03\x12\r\n\x05tools\x18\x06 \x03(\t\x12\x36\n\ron_disconnect\x18\x07 \x01(\x0e\x32\x1f.meshwright.v1.DisconnectPolicy\"\xdb\x04\n\x03Run\x12\x14\n\x06run_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsession_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x17.meshwright.v1.RunStateB\x04\xe2\x41\x01\x03\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x19.meshwright.v1.RunOutcomeB\x04\xe2\x41\x01\x03\x12\'\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\x12*\n\x04spec\x18\x06 \x01(\x0b\x32\x16.meshwright.v1.RunSpecB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x66inish_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x66irst_sequence\x18\n \x01(\x04\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66inish_sequence\x18\x0b \x01(\x04\x42\x04\xe2\x41\x01\x03\x12)\n\x05usage\x18\x0c \x01(\x0b\x32\x14.meshwright.v1.UsageB\x04\xe2\x41\x01\x03\x12\x1b\n\rparent_run_id\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61ttempt\x18\x0e \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61nswer\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0btraceparent\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\"\x8a\x02\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\x03\x12\x13\n\x0bmodel_calls\x18\x05 \x01(\x05\x12\x12\n\ntool_calls\x18\x06 \x01(\x05\x12\x33\n\x10\x62rowser_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x0b\x63ost_micros\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rcurrency_code\x18\t \x01(\tB\x0e\n\x0c_cost_micros*i\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x14\n\x10RUN_STATE_ACTIVE\x10\x02\x12\x16\n\x12RUN_STATE_FINISHED\x10\x03*\x90\x01\n\nRunOutcome\x12\x1b\n\x17RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15RUN_OUTCOME_COMPLETED\x10\x01\x12\x19\n\x15RUN_OUTCOME_CANCELLED\x10\x02\x12\x16\n\x12RUN_OUTCOME_FAILED\x10\x03\x12\x17\n\x13RUN_OUTCOME_EXPIRED\x10\x04*\x98\x01\n\x0cSteeringMode\x12\x1d\n\x19STEERING_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13STEERING_MODE_STEER\x10\x01\x12\x1b\n\x17STEERING_MODE_INTERRUPT\x10\x02\x12\x19\n\x15STEERING_MODE_ENQUEUE\x10\x03\x12\x18\n\x14STEERING_MODE_REJECT\x10\x04*s\n\x10\x44isconnectPolicy\x12!\n\x1d\x44ISCONNECT_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44ISCONNECT_POLICY_CONTINUE\x10\x01\x12\x1c\n\x18\x44ISCONNECT_POLICY_CANCEL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17meshwright/v1/run.proto\x12\rmeshwright.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"a\n\x07RunSpec\x12\x12\n\x04task\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x0e\x61ttachment_ids\x18\x02 \x03(\t\x12*\n\x07options\x18\x03 \x01(\x0b\x32\x19.meshwright.v1.RunOptions\"\xce\x01\n\nRunOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tmax_steps\x18\x02 \x01(\x05\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmax_tokens\x18\x04 \x01(\x03\x12\x17\n\x0fmax_cost_micros\x18\x05 \x01(\x03\x12\r\n\x05tools\x18\x06 \x03(\t\x12\x36\n\ron_disconnect\x18\x07 \x01(\x0e\x32\x1f.meshwright.v1.DisconnectPolicy\"\x8d\x05\n\x03Run\x12\x14\n\x06run_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsession_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x17.meshwright.v1.RunStateB\x04\xe2\x41\x01\x03\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x19.meshwright.v1.RunOutcomeB\x04\xe2\x41\x01\x03\x12\'\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusB\x04\xe2\x41\x01\x03\x12*\n\x04spec\x18\x06 \x01(\x0b\x32\x16.meshwright.v1.RunSpecB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x66inish_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x66irst_sequence\x18\n \x01(\x04\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66inish_sequence\x18\x0b \x01(\x04\x42\x04\xe2\x41\x01\x03\x12)\n\x05usage\x18\x0c \x01(\x0b\x32\x14.meshwright.v1.UsageB\x04\xe2\x41\x01\x03\x12\x1b\n\rparent_run_id\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61ttempt\x18\x0e \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x61nswer\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0btraceparent\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12\x30\n\x05\x66lags\x18\x11 \x03(\x0b\x32\x1b.meshwright.v1.FlagDecisionB\x04\xe2\x41\x01\x03\"S\n\x0c\x46lagDecision\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07variant\x18\x02 \x01(\t\x12%\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\"\x8a\x02\n\x05Usage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\x03 \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\x04 \x01(\x03\x12\x13\n\x0bmodel_calls\x18\x05 \x01(\x05\x12\x12\n\ntool_calls\x18\x06 \x01(\x05\x12\x33\n\x10\x62rowser_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x0b\x63ost_micros\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rcurrency_code\x18\t \x01(\tB\x0e\n\x0c_cost_micros*i\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10RUN_STATE_QUEUED\x10\x01\x12\x14\n\x10RUN_STATE_ACTIVE\x10\x02\x12\x16\n\x12RUN_STATE_FINISHED\x10\x03*\x90\x01\n\nRunOutcome\x12\x1b\n\x17RUN_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15RUN_OUTCOME_COMPLETED\x10\x01\x12\x19\n\x15RUN_OUTCOME_CANCELLED\x10\x02\x12\x16\n\x12RUN_OUTCOME_FAILED\x10\x03\x12\x17\n\x13RUN_OUTCOME_EXPIRED\x10\x04*\x98\x01\n\x0cSteeringMode\x12\x1d\n\x19STEERING_MODE_UNSPECIFIED\x10\x00\x12\x17\n\x13STEERING_MODE_STEER\x10\x01\x12\x1b\n\x17STEERING_MODE_INTERRUPT\x10\x02\x12\x19\n\x15STEERING_MODE_ENQUEUE\x10\x03\x12\x18\n\x14STEERING_MODE_REJECT\x10\x04*s\n\x10\x44isconnectPolicy\x12!\n\x1d\x44ISCONNECT_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44ISCONNECT_POLICY_CONTINUE\x10\x01\x12\x1c\n\x18\x44ISCONNECT_POLICY_CANCEL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -69,20 +70,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUN'].fields_by_name['answer']._serialized_options = b'\342A\001\003'
   _globals['_RUN'].fields_by_name['traceparent']._loaded_options = None
   _globals['_RUN'].fields_by_name['traceparent']._serialized_options = b'\342A\001\003'
-  _globals['_RUNSTATE']._serialized_start=1348
-  _globals['_RUNSTATE']._serialized_end=1453
-  _globals['_RUNOUTCOME']._serialized_start=1456
-  _globals['_RUNOUTCOME']._serialized_end=1600
-  _globals['_STEERINGMODE']._serialized_start=1603
-  _globals['_STEERINGMODE']._serialized_end=1755
-  _globals['_DISCONNECTPOLICY']._serialized_start=1757
-  _globals['_DISCONNECTPOLICY']._serialized_end=1872
-  _globals['_RUNSPEC']._serialized_start=165
-  _globals['_RUNSPEC']._serialized_end=262
-  _globals['_RUNOPTIONS']._serialized_start=265
-  _globals['_RUNOPTIONS']._serialized_end=471
-  _globals['_RUN']._serialized_start=474
-  _globals['_RUN']._serialized_end=1077
-  _globals['_USAGE']._serialized_start=1080
-  _globals['_USAGE']._serialized_end=1346
+  _globals['_RUN'].fields_by_name['flags']._loaded_options = None
+  _globals['_RUN'].fields_by_name['flags']._serialized_options = b'\342A\001\003'
+  _globals['_RUNSTATE']._serialized_start=1513
+  _globals['_RUNSTATE']._serialized_end=1618
+  _globals['_RUNOUTCOME']._serialized_start=1621
+  _globals['_RUNOUTCOME']._serialized_end=1765
+  _globals['_STEERINGMODE']._serialized_start=1768
+  _globals['_STEERINGMODE']._serialized_end=1920
+  _globals['_DISCONNECTPOLICY']._serialized_start=1922
+  _globals['_DISCONNECTPOLICY']._serialized_end=2037
+  _globals['_RUNSPEC']._serialized_start=195
+  _globals['_RUNSPEC']._serialized_end=292
+  _globals['_RUNOPTIONS']._serialized_start=295
+  _globals['_RUNOPTIONS']._serialized_end=501
+  _globals['_RUN']._serialized_start=504
+  _globals['_RUN']._serialized_end=1157
+  _globals['_FLAGDECISION']._serialized_start=1159
+  _globals['_FLAGDECISION']._serialized_end=1242
+  _globals['_USAGE']._serialized_start=1245
+  _globals['_USAGE']._serialized_end=1511
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -244,6 +245,7 @@ class Run(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Identifier, unique in the mesh, such as `run_77ab...`."""
     session_id: _builtins.str
@@ -288,6 +290,12 @@ class Run(_message.Message):
     def usage(self) -> Global___Usage:
         """What it has used so far, together with its sub-agents that have ended."""
 
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___FlagDecision]:
+        """What the operator's feature flags said for it when it was accepted. They hold for its whole life, and for its sub-agents. Empty where
+        the mesh has none; at most one for each flag.
+        """
+
     def __init__(
         self,
         *,
@@ -307,14 +315,47 @@ class Run(_message.Message):
         attempt: _builtins.int = ...,
         answer: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        flags: _abc.Iterable[Global___FlagDecision] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "finish_time", b"finish_time", "spec", b"spec", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "create_time", b"create_time", "error", b"error", "finish_sequence", b"finish_sequence", "finish_time", b"finish_time", "first_sequence", b"first_sequence", "outcome", b"outcome", "parent_run_id", b"parent_run_id", "run_id", b"run_id", "session_id", b"session_id", "spec", b"spec", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "create_time", b"create_time", "error", b"error", "finish_sequence", b"finish_sequence", "finish_time", b"finish_time", "first_sequence", b"first_sequence", "flags", b"flags", "outcome", b"outcome", "parent_run_id", b"parent_run_id", "run_id", b"run_id", "session_id", b"session_id", "spec", b"spec", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class FlagDecision(_message.Message):
+    """FlagDecision is what a feature flag of the operator said for a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    VARIANT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The flag's key, such as `meshwright.model`."""
+    variant: _builtins.str
+    """Name of the variant that was chosen."""
+    @_builtins.property
+    def value(self) -> _struct_pb2.Value:
+        """The variant's value: a boolean, a number or a string, by the flag."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        variant: _builtins.str = ...,
+        value: _struct_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value", "variant", b"variant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FlagDecision: _TypeAlias = FlagDecision  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):

@@ -1,0 +1,108 @@
+"""Definitions of flags in flagd's form, as a file or flagd gives them: all of them right, or none is taken."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meshwright.agent.flags.catalogue import BY_KEY, PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_BYTES = 1 << 20
+
+
+class BadFlagsError(Exception):
+    """Definitions that cannot be used. The message says what is wrong with them, and where."""
+
+
+class Definitions(NamedTuple):
+    """Definitions that can be used."""
+
+    text: str
+    """In JSON."""
+    keys: tuple[str, ...]
+    """The keys of those flags that are ours."""
+
+
+def read(path: Path) -> Definitions:
+    """Those of a file. BadFlagsError, also where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadFlagsError(error.strerror or "it cannot be read") from error
+    if len(text) > MAX_BYTES:
+        raise BadFlagsError(f"it is larger than {MAX_BYTES:,} bytes")
+    return checked(_yaml(text) if path.suffix in (".yaml", ".yml") else _json(text))
+
+
+def parse(text: str) -> Definitions:
+    """Those of a text in JSON. BadFlagsError."""
+    return checked(_json(text))
+
+
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BadFlagsError(f"it is no JSON: {error}") from error
+
+
+def _yaml(text: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BadFlagsError(f"it is no YAML: {' '.join(str(error).split())}") from error
+
+
+def checked(document: Any) -> Definitions:
+    """A document whose flags are all of flagd's form, and ours of the catalogue's types and bounds. BadFlagsError names what is not."""
+    if not isinstance(document, dict) or not isinstance(document.get("flags"), dict):
+        raise BadFlagsError("it has no object `flags`")
+    flags: dict[str, Any] = document["flags"]
+    if wrong := [f"{key}: {problem}" for key, flag in flags.items() for problem in _problems(str(key), flag)]:
+        raise BadFlagsError("; ".join(wrong))
+    try:
+        text = json.dumps(document)
+    except (TypeError, ValueError) as error:
+        raise BadFlagsError(f"it has a value that JSON has not: {error}") from error
+    _try(text)
+    return Definitions(text, tuple(key for key in flags if key in BY_KEY))
+
+
+def _problems(key: str, flag: Any) -> Iterator[str]:
+    """What is wrong with one flag. Of others' flags the evaluator judges alone."""
+    if not key.startswith(PREFIX):
+        return
+    if key not in BY_KEY:
+        yield f"there is no such flag; there are {', '.join(BY_KEY)}"
+        return
+    variants = flag.get("variants") if isinstance(flag, dict) else None
+    if not isinstance(variants, dict) or not variants:
+        yield "it has no variants"
+        return
+    for name, value in variants.items():
+        if problem := BY_KEY[key].problem(value):
+            yield f"variant {name}: {problem}"
+    default = flag.get("defaultVariant")
+    if default and (str(default).lower() if isinstance(default, bool) else default) not in variants:
+        yield f"defaultVariant {default} is not among its variants"
+
+
+def _try(text: str) -> None:
+    """Have flagd's own evaluator read it."""
+    from openfeature.contrib.tools.flagd.core import FlagdCore
+    from openfeature.exception import OpenFeatureError
+
+    try:
+        FlagdCore().set_flags(text)
+    except OpenFeatureError as error:
+        raise BadFlagsError(error.error_message or "a flag is not of flagd's form") from error
+    except (ValueError, TypeError, AttributeError, re.error) as error:
+        raise BadFlagsError("a flag is not of flagd's form") from error
