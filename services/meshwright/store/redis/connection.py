@@ -66,17 +66,22 @@ def unavailable(message: str = "The store does not answer.") -> MeshError:
 
 
 async def answered(command: Awaitable[T]) -> T:
-    """A command's answer. UNAVAILABLE.
+    """A command's answer. UNAVAILABLE."""
+    try:
+        return await heeding(command)
+    except SERVER_FAILURES as error:
+        raise unavailable() from error
+
+
+async def heeding(command: Awaitable[T]) -> T:
+    """A command's answer, where the task is not cancelled meanwhile.
 
     A cancellation that comes as the command has been sent is lost in the client's library (`asyncio.wait_for` before Python 3.12), so
     it is made good here.
     """
     task = asyncio.current_task()
     cancelled_before = task.cancelling() if task else 0
-    try:
-        answer = await command
-    except SERVER_FAILURES as error:
-        raise unavailable() from error
+    answer = await command
     if task and task.cancelling() > cancelled_before:
         raise asyncio.CancelledError
     return answer

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from redis.exceptions import ConnectionError as LostConnectionError
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Signal
 from meshwright.store.live import LiveTails, Subscription
 from meshwright.store.redis import keys, signals, wire
-from meshwright.store.redis.connection import SERVER_FAILURES, Client, unavailable
+from meshwright.store.redis.connection import SERVER_FAILURES, Client, heeding, unavailable
 from meshwright.store.refusals import TrimmedError
 from meshwright.store.stored_event import StoredEvent, place
 
@@ -124,6 +126,8 @@ class Follower:
                 await self._connected()
             except* SERVER_FAILURES:
                 log.warning("store.follower_lost")
+            except* Exception:
+                log.exception("store.follower_failed")
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _connected(self) -> None:
@@ -132,11 +136,15 @@ class Follower:
         pubsub = self._client.pubsub()
         try:
             await pubsub.subscribe(keys.SIGNALS)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_joined(pubsub))
-                tasks.create_task(self._listen(pubsub))
+            with _made_once(pubsub.connection):
+                await self._use(pubsub)
         finally:
             await pubsub.aclose()
+
+    async def _use(self, pubsub: Any) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_joined(pubsub))
+            tasks.create_task(self._listen(pubsub))
 
     async def _keep_joined(self, pubsub: Any) -> None:
         joined: dict[str, Tail] = {}
@@ -146,16 +154,16 @@ class Follower:
             gone = [keys.live(session_id) for session_id in joined if session_id not in wanted]
             new = [keys.live(session_id) for session_id, tail in wanted.items() if joined.get(session_id) is not tail]
             if gone:
-                await pubsub.unsubscribe(*gone)
+                await heeding(pubsub.unsubscribe(*gone))
             if new:
-                await pubsub.subscribe(*new)
+                await heeding(pubsub.subscribe(*new))
             joined = wanted
             if not self._closing:
                 await self._changed.wait()
 
     async def _listen(self, pubsub: Any) -> None:
         while not self._closing:
-            message = await pubsub.get_message(timeout=POLL_SECONDS)
+            message = await heeding(pubsub.get_message(timeout=POLL_SECONDS))
             if message is None:
                 continue
             channel = message["channel"].decode()
@@ -210,3 +218,18 @@ class Follower:
             tail.last = min([last, *(events[0].sequence - 1 for events in tail.held)])
         while events := await self._read(session_id, tail.last, PIECE_EVENTS):
             self.arrive(session_id, events)
+
+
+@contextmanager
+def _made_once(connection: Any) -> Iterator[None]:
+    """Have a lost connection stay lost: two tasks use it, and the client's library would have each make it anew, and lose one of both."""
+
+    async def refuse(**_: object) -> None:
+        if not connection.is_connected:
+            raise LostConnectionError("The connection was lost.")
+
+    connection.connect_check_health = refuse
+    try:
+        yield
+    finally:
+        del connection.connect_check_health
