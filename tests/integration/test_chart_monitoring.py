@@ -6,6 +6,7 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import grpc
 import pytest
@@ -173,6 +174,11 @@ def test_alerts_say_what_is_wrong_how_bad_it_is_and_what_to_do() -> None:
         assert alert["labels"]["severity"] in {"warning", "critical"}
         assert alert["annotations"].keys() == {"summary", "description", "runbook_url"}
         assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
+
+
+def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert re.findall(r"^### (Meshwright\w+)$", page, re.MULTILINE) == list(alerts(render(ENABLED)))
 
 
 def test_what_an_alert_says_of_its_labels_they_have() -> None:
