@@ -120,6 +120,34 @@ def test_keys_of_models_reach_the_agent_alone() -> None:
     assert environment["MESHWRIGHT_OPENAI_BASE_URL"] == "http://vllm/v1"
 
 
+def test_flags_come_from_a_config_map_that_may_change() -> None:
+    manifest = render({"files": SHARED, "canary": CANARY, "flags": {"configMap": {"name": "mesh-flags"}}})
+    for name in ("agent", "agent-canary"):
+        assert manifest.environment(name)["MESHWRIGHT_FLAGS_FILE"] == "/etc/meshwright/flags/flags.json"
+        assert "MESHWRIGHT_FLAGD_ADDRESS" not in manifest.environment(name)
+        assert volumes(manifest, name)["flags"]["configMap"] == {"name": "mesh-flags", "optional": True}
+        (container,) = manifest.pods[f"mesh-{name}"]["spec"]["containers"]
+        (mount,) = [it for it in container["volumeMounts"] if it["name"] == "flags"]
+        # With a subPath the kubelet would never renew the file.
+        assert mount == {"name": "flags", "mountPath": "/etc/meshwright/flags", "readOnly": True}
+    assert "flags" not in volumes(manifest, "tools")
+
+
+def test_flags_come_from_flagd_whose_port_is_open_to_the_agent_alone() -> None:
+    manifest = render(nested(flags__flagdAddress="flagd.flags:8015"))
+    environment = manifest.environment("agent")
+    assert environment["MESHWRIGHT_FLAGD_ADDRESS"] == "flagd.flags:8015"
+    assert "MESHWRIGHT_FLAGS_FILE" not in environment
+    open_to = [name for name, policy in manifest.of("NetworkPolicy").items() if "8015" in str(policy["spec"])]
+    assert open_to == ["mesh-agent"]
+
+
+def test_there_are_no_flags_by_default() -> None:
+    manifest = rendered("default")
+    assert not {"MESHWRIGHT_FLAGS_FILE", "MESHWRIGHT_FLAGD_ADDRESS"} & manifest.environment("agent").keys()
+    assert "flags" not in volumes(manifest, "agent")
+
+
 def test_without_login_the_network_policy_is_trusted() -> None:
     manifest = rendered("default")
     for name in ("agent", "tools", "browser", "gateway"):

@@ -30,6 +30,8 @@ WRONG_VALUES = [
     (nested(telemetry__otlpEndpoint="collector:4317"), "otlpEndpoint"),
     (nested(auth__jwksUrl="ftp://keys"), "jwksUrl"),
     (nested(quotas__runs=-1), "runs"),
+    (nested(flags__configMap__key="flags.txt"), "key"),
+    (nested(flags__flagdAddress="http://flagd:8015"), "flagdAddress"),
     (nested(model__name="gpt-6.1"), "name"),
     # A password belongs into a Secret.
     (nested(redis__url="redis://:secret@redis:6379/0"), "url"),
@@ -75,6 +77,10 @@ CONTRADICTIONS = [
     (nested(tools__replicas=2), r"tools: .*Set files\.volume\.accessMode=ReadWriteMany"),
     (nested(tools__autoscaling__enabled=True, files__url="s3://bucket"), "accessMode=ReadWriteMany"),
     (nested(networkPolicy__enabled=False), r"networkPolicy\.enabled=false without auth.*Set one of them"),
+    (
+        nested(flags__flagdAddress="flagd:8015", flags__configMap__name="mesh-flags"),
+        r"two sources of feature flags\. Keep one",
+    ),
     (nested(ingress__enabled=True, ingress__host="a.example.com"), r"ingress: without auth\.enabled=true.*Set up auth"),
     (
         nested(gatewayApi__grpcRoute__enabled=True, gatewayApi__grpcRoute__hostnames=["a.example.com"]),

@@ -6,6 +6,7 @@
 {{- include "meshwright.check-scaling" . -}}
 {{- include "meshwright.check-canary" . -}}
 {{- include "meshwright.check-browser" . -}}
+{{- include "meshwright.check-flags" . -}}
 {{- include "meshwright.check-test" . -}}
 {{- end }}
 
@@ -146,6 +147,14 @@
 {{- end }}
 {{- if gt (int .warm) (int .capacity) }}
 {{- fail (printf "browser.warm=%d contexts stand ready for browser.capacity=%d leases. Set warm to at most capacity." (int .warm) (int .capacity)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "meshwright.check-flags" -}}
+{{- with .Values.flags }}
+{{- if and .configMap.name .flagdAddress }}
+{{- fail "flags.configMap and flags.flagdAddress are two sources of feature flags. Keep one." }}
 {{- end }}
 {{- end }}
 {{- end }}

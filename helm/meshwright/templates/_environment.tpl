@@ -24,6 +24,13 @@
 - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ $name }}-browser:8083"}
 - {name: MESHWRIGHT_SITE_DEMO, value: {{ .root.Values.web.demo | quote }}}
 - {name: MESHWRIGHT_DEMO_URL, value: {{ include "meshwright.demo" .root | quote }}}
+{{- with .root.Values.flags }}
+{{- if .configMap.name }}
+- {name: MESHWRIGHT_FLAGS_FILE, value: /etc/meshwright/flags/{{ .configMap.key }}}
+{{- else if .flagdAddress }}
+- {name: MESHWRIGHT_FLAGD_ADDRESS, value: {{ .flagdAddress | quote }}}
+{{- end }}
+{{- end }}
 {{- with .root.Values.model.name }}
 - {name: MESHWRIGHT_MODEL, value: {{ . | quote }}}
 {{- end }}

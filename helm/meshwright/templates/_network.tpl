@@ -72,3 +72,8 @@ policyTypes: [Ingress, Egress]
 - ports: [{{ range $i, $port := . }}{{ if $i }}, {{ end }}{port: {{ $port }}}{{ end }}]
 {{- end }}
 {{- end }}
+
+{{/* Where flagd is, as an address whose port the policy reads. */}}
+{{- define "meshwright.flagd-url" -}}
+{{- with .Values.flags.flagdAddress }}http://{{ . }}{{ end }}
+{{- end }}

@@ -38,9 +38,18 @@ spec:
         - {name: tmp, mountPath: /tmp}
         - {name: data, mountPath: /var/lib/meshwright}
         {{- include "meshwright.auth-mounts" . | nindent 8 }}
+        {{- if .root.Values.flags.configMap.name }}
+        # A folder, because a single file that is mounted never changes.
+        - {name: flags, mountPath: /etc/meshwright/flags, readOnly: true}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {sizeLimit: 1Gi}
     {{- include "meshwright.data-volume" . | nindent 4 }}
     {{- include "meshwright.auth-volumes" . | nindent 4 }}
+    {{- with .root.Values.flags.configMap.name }}
+    - name: flags
+      # Agents start without it, as the settings say.
+      configMap: {name: {{ . }}, optional: true}
+    {{- end }}
 {{- end }}
