@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from meshwright.cli.doctor.finding import good, missing, note, warning
+from meshwright.cli.doctor.flags import check_flags
 from meshwright.cli.up.checks import CannotStartError, check_port
 from meshwright.cli.up.health import GRPC_SERVICES
 from meshwright.client import AgentInfo, Mesh, MeshError, Unauthenticated
@@ -43,6 +44,7 @@ def check_settings() -> Iterator[Finding]:
         return
     yield _data_folder(agent)
     yield _model(agent)
+    yield from check_flags(agent)
     yield _authentication(agent)
     try:
         check_port(gateway.bind_address, gateway.port)
