@@ -1,4 +1,4 @@
-"""Write the tables of docs/settings.md, docs/errors.md and docs/metrics.md anew, from the code and from the contract.
+"""Write the tables of docs/settings.md, docs/errors.md, docs/metrics.md and docs/flags.md anew, from the code and from the contract.
 
 Usage: python scripts/reference.py            write
        python scripts/reference.py --check    fail if a page differs from what would be written
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import meshwright
 from meshwright.agent import metric_families
+from meshwright.agent.flags.catalogue import FLAGS
 from meshwright.agent.settings import AgentSettings
 from meshwright.browser import metrics as browser_metrics
 from meshwright.browser.settings import BrowserSettings
@@ -113,6 +114,11 @@ def metrics_table(name: str) -> str:
     return table(("metric", "type", "labels", "meaning"), rows)
 
 
+def flags_table(_: str) -> str:
+    """The catalogue of feature flags."""
+    return table(("flag", "type", "meaning"), [(f"`{flag.key}`", flag.type_name, flag.meaning) for flag in FLAGS])
+
+
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown."""
     lines = [head, tuple("---" for _ in head), *rows]
@@ -125,6 +131,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         ("settings.md", SETTINGS, settings_table),
         ("errors.md", REASONS, reasons_table),
         ("metrics.md", METRICS, metrics_table),
+        ("flags.md", ("flags",), flags_table),
     ):
         path = ROOT / "docs" / page
         text = path.read_text(encoding="utf-8")

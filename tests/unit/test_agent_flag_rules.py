@@ -170,6 +170,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "flags.json")
 
 
+def test_the_file_in_the_docs_can_be_used() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "flags.md"
+    _, _, rest = page.read_text().partition("$ cat flags.json\n")
+    assert parse(rest.partition("$ ")[0]).keys == (MODEL.key,)
+
+
 # What flags say.
 
 
@@ -182,6 +188,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         (flag(ON_OFF, "off", {"if": [{"==": [{"var": "targetingKey"}, "ses_1"]}, "on"]}), ("on", True)),
         (flag(ON_OFF, "off", {"if": [{"sem_ver": [{"var": "version"}, ">=", "0.1.0"]}, "on"]}), ("on", True)),
         (flag(ON_OFF, "off", {"fractional": [["on", 100], ["off", 0]]}), ("on", True)),
+        (flag(ON_OFF, "off", {"fractional": [{"var": "principal"}, ["on", 100], ["off", 0]]}), ("on", True)),
         (flag(ON_OFF, "on", {"if": [{"==": [{"var": "principal"}, "bob"]}, "off"]}), ("on", True)),
         (flag(ON_OFF, "on", state="DISABLED"), None),
         (flag(ON_OFF, None), None),

@@ -11,7 +11,7 @@ from scripts import reference
 from meshwright.v1.error_reason_pb2 import ErrorReason
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("docs/settings.md", "docs/errors.md", "docs/metrics.md")
+PAGES = ("docs/settings.md", "docs/errors.md", "docs/metrics.md", "docs/flags.md")
 
 
 @pytest.fixture
