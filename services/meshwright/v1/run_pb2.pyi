@@ -175,7 +175,9 @@ Global___RunSpec: _TypeAlias = RunSpec  # noqa: Y015
 
 @_typing.final
 class RunOptions(_message.Message):
-    """RunOptions are the limits and choices of a run. Every unset value means the agent's default (see AgentService.GetAgent)."""
+    """RunOptions are the limits and choices of a run. Every unset value means the agent's default (see AgentService.GetAgent), or what the
+    operator's feature flags say in its place (see Run.flags).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
