@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ALICE = Session(session_id="ses_1", principal="alice", labels={"team": "search"})
 IS_ALICE = {"if": [{"==": [{"var": "principal"}, "alice"]}, "on", "off"]}
+BY_PRINCIPAL = {"cat": [{"var": "$flagd.flagKey"}, {"var": "principal"}]}
+SIDES = "on off off off off off on off off off on on"
 ON_OFF = {"on": True, "off": False}
 
 
@@ -105,6 +107,39 @@ def test_a_decision_that_this_version_does_not_understand_counts_for_nothing() -
 
 
 # Definitions.
+
+
+def fractional(*parts: Any) -> str:
+    """A file of a flag with a fraction somewhere in its rule."""
+    rule = {"if": [{"==": [{"var": "principal"}, "bob"]}, "off", {"fractional": list(parts)}]}
+    return document(**{DELEGATION.key: flag(ON_OFF, "off", rule)})
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (fractional(), "fractional has no shares"),
+        (fractional({"var": "principal"}), "fractional has no shares"),
+        (fractional(["on", "50"], ["off", 50]), "['on', '50'] has a weight that is no whole number"),
+        (fractional(["on", 0.5], ["off", 0.5]), "['on', 0.5] has a weight that is no whole number"),
+        (fractional(["on", -1], ["off", 50]), "['on', -1] has a weight"),
+        (fractional(["no", 50], ["off", 50]), "['no', 50] names none of the variants"),
+        (fractional({"var": "principal"}, ["on", 50], "off"), "off is no pair"),
+        (fractional(["on", 0], ["off", 0]), "all shares are 0"),
+    ],
+)
+def test_a_fraction_that_would_count_for_nothing_is_refused(text: str, cause: str) -> None:
+    with pytest.raises(BadFlagsError) as caught:
+        parse(text)
+    assert cause in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(["on"], ["off"]), (["on", 1], ["off", 0]), ({"cat": [{"var": "principal"}, "x"]}, ["on", 1], ["off", 99])],
+)
+def test_other_fractions_are_taken(parts: tuple[Any, ...]) -> None:
+    assert parse(fractional(*parts)).keys == (DELEGATION.key,)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +223,7 @@ def test_the_file_in_the_docs_can_be_used() -> None:
         (flag(ON_OFF, "off", {"if": [{"==": [{"var": "targetingKey"}, "ses_1"]}, "on"]}), ("on", True)),
         (flag(ON_OFF, "off", {"if": [{"sem_ver": [{"var": "version"}, ">=", "0.1.0"]}, "on"]}), ("on", True)),
         (flag(ON_OFF, "off", {"fractional": [["on", 100], ["off", 0]]}), ("on", True)),
-        (flag(ON_OFF, "off", {"fractional": [{"var": "principal"}, ["on", 100], ["off", 0]]}), ("on", True)),
+        (flag(ON_OFF, "off", {"fractional": [BY_PRINCIPAL, ["on", 100], ["off", 0]]}), ("on", True)),
         (flag(ON_OFF, "on", {"if": [{"==": [{"var": "principal"}, "bob"]}, "off"]}), ("on", True)),
         (flag(ON_OFF, "on", state="DISABLED"), None),
         (flag(ON_OFF, None), None),
@@ -239,6 +274,13 @@ async def test_a_session_keeps_its_side_of_a_rollout_as_it_grows() -> None:
         on.append({each.session_id for each in sessions if says(flags, each)[DELEGATION.key] == ("on", True)})
         assert abs(len(on[-1]) - 4 * percent) < 40
     assert on[0] < on[1] < on[2]
+
+
+async def test_a_new_version_of_the_evaluator_leaves_sessions_where_they_are() -> None:
+    """Where this fails, everybody would change sides at the update, in the middle of a rollout."""
+    flags = await flags_of(**{DELEGATION.key: flag(ON_OFF, "off", {"fractional": [["on", 50], ["off", 50]]})})
+    sides = [says(flags, Session(session_id=f"ses_{number}"))[DELEGATION.key][0] for number in range(12)]
+    assert " ".join(sides) == SIDES
 
 
 async def test_many_agents_in_a_process_have_flags_of_their_own() -> None:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshwright.agent.flags.catalogue import BY_KEY, PREFIX
+from meshwright.agent.flags.fractions import wrong_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,7 @@ def _problems(key: str, flag: Any) -> Iterator[str]:
     default = flag.get("defaultVariant")
     if default and (str(default).lower() if isinstance(default, bool) else default) not in variants:
         yield f"defaultVariant {default} is not among its variants"
+    yield from wrong_fractions(flag.get("targeting"), variants)
 
 
 def _try(text: str) -> None:
