@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ALICE = Session(session_id="ses_1", principal="alice", labels={"team": "search"})
 IS_ALICE = {"if": [{"==": [{"var": "principal"}, "alice"]}, "on", "off"]}
 BY_PRINCIPAL = {"cat": [{"var": "$flagd.flagKey"}, {"var": "principal"}]}
-SIDES = "on off off off off off on off off off on on"
+SIDES = "on off off off off on off off off off on on"
 ON_OFF = {"on": True, "off": False}
 
 
@@ -185,6 +185,19 @@ def test_a_file_is_json_or_yaml_by_its_name(tmp_path: Path, name: str, text: str
     assert read(tmp_path / name).keys == (MAX_STEPS.key,)
 
 
+async def test_yaml_may_call_variants_on_and_off(tmp_path: Path) -> None:
+    rule = "{fractional: [[on, 100], [off, 0]]}"
+    text = f"flags: {{{DELEGATION.key}: {{state: ENABLED, variants: {{on: yes, off: no}}, defaultVariant: off"
+    for rest, said in ((f", targeting: {rule}}}}}", ("true", True)), ("}}", ("false", False))):
+        (tmp_path / "flags.yaml").write_text(text + rest)
+        flags = SourcedFlags(Given(read(tmp_path / "flags.yaml")))
+        await flags.follow()
+        assert says(flags) == {DELEGATION.key: said}
+
+
+NESTED = document(**{DELEGATION.key: flag(ON_OFF, "off", "RULE")}).replace('"RULE"', '{"!": ' * 950 + "1" + "}" * 950)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "cause"),
     [
@@ -192,6 +205,9 @@ def test_a_file_is_json_or_yaml_by_its_name(tmp_path: Path, name: str, text: str
         ("flags.json", b"\xff\xfe\x00", "no JSON"),
         ("flags.yaml", b"flags: {a: 2026-01-01}", "JSON has not"),
         ("flags.json", b" " * (1 << 20) + b"{}", "larger than"),
+        ("flags.json", b"[" * 100_000, "nested too deeply"),
+        ("flags.yaml", b"[" * 10_000, "nested too deeply"),
+        ("flags.json", NESTED.encode(), "nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, name: str, content: bytes, cause: str) -> None:

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshwright.agent.flags.catalogue import BY_KEY, PREFIX
-from meshwright.agent.flags.fractions import wrong_fractions
+from meshwright.agent.flags.fractions import variant_name, wrong_fractions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MAX_BYTES = 1 << 20
@@ -38,12 +38,12 @@ def read(path: Path) -> Definitions:
         raise BadFlagsError(error.strerror or "it cannot be read") from error
     if len(text) > MAX_BYTES:
         raise BadFlagsError(f"it is larger than {MAX_BYTES:,} bytes")
-    return checked(_yaml(text) if path.suffix in (".yaml", ".yml") else _json(text))
+    return _checked(_yaml if path.suffix in (".yaml", ".yml") else _json, text)
 
 
 def parse(text: str) -> Definitions:
     """Those of a text in JSON. BadFlagsError."""
-    return checked(_json(text))
+    return _checked(_json, text)
 
 
 def _json(text: str | bytes) -> Any:
@@ -53,7 +53,7 @@ def _json(text: str | bytes) -> Any:
         raise BadFlagsError(f"it is no JSON: {error}") from error
 
 
-def _yaml(text: bytes) -> Any:
+def _yaml(text: str | bytes) -> Any:
     import yaml
 
     try:
@@ -62,17 +62,26 @@ def _yaml(text: bytes) -> Any:
         raise BadFlagsError(f"it is no YAML: {' '.join(str(error).split())}") from error
 
 
-def checked(document: Any) -> Definitions:
+def _checked(decode: Callable[[str | bytes], Any], text: str | bytes) -> Definitions:
+    try:
+        return _definitions(decode(text))
+    except RecursionError as error:
+        raise BadFlagsError("it is nested too deeply") from error
+
+
+def _definitions(document: Any) -> Definitions:
     """A document whose flags are all of flagd's form, and ours of the catalogue's types and bounds. BadFlagsError names what is not."""
+    try:
+        text = json.dumps(document)
+        # YAML has keys that are no strings: `on` and `off`, names as good as any for variants, are booleans there.
+        document = json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise BadFlagsError(f"it has a value that JSON has not: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("flags"), dict):
         raise BadFlagsError("it has no object `flags`")
     flags: dict[str, Any] = document["flags"]
-    if wrong := [f"{key}: {problem}" for key, flag in flags.items() for problem in _problems(str(key), flag)]:
+    if wrong := [f"{key}: {problem}" for key, flag in flags.items() for problem in _problems(key, flag)]:
         raise BadFlagsError("; ".join(wrong))
-    try:
-        text = json.dumps(document)
-    except (TypeError, ValueError) as error:
-        raise BadFlagsError(f"it has a value that JSON has not: {error}") from error
     _try(text)
     return Definitions(text, tuple(key for key in flags if key in BY_KEY))
 
@@ -92,7 +101,7 @@ def _problems(key: str, flag: Any) -> Iterator[str]:
         if problem := BY_KEY[key].problem(value):
             yield f"variant {name}: {problem}"
     default = flag.get("defaultVariant")
-    if default and (str(default).lower() if isinstance(default, bool) else default) not in variants:
+    if default not in (None, "") and variant_name(default) not in variants:
         yield f"defaultVariant {default} is not among its variants"
     yield from wrong_fractions(flag.get("targeting"), variants)
 

@@ -10,6 +10,11 @@ if TYPE_CHECKING:
 OPERATOR = "fractional"
 
 
+def variant_name(named: Any) -> Any:
+    """The variant that is named so: true and false stand for those of these names."""
+    return str(named).lower() if isinstance(named, bool) else named
+
+
 def wrong_fractions(rule: Any, variants: Collection[str]) -> Iterator[str]:
     """What is wrong with the fractions anywhere in a rule."""
     if isinstance(rule, dict):
@@ -41,7 +46,7 @@ def _problems(operands: Any, variants: Collection[str]) -> Iterator[str]:
 def _problem(share: Any, variants: Collection[str]) -> str:
     if not isinstance(share, list) or not 1 <= len(share) <= 2:
         return "is no pair of variant and weight"
-    if share[0] not in variants:
+    if not isinstance(share[0], str | bool) or variant_name(share[0]) not in variants:
         return "names none of the variants"
     if len(share) == 2 and (type(share[1]) is not int or share[1] < 0):
         return "has a weight that is no whole number"
