@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from meshwright.gateway.settings import GatewaySettings
+    from meshwright.gateway.traffic import TrafficSource
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +47,10 @@ async def run_gateway(settings: GatewaySettings, *, on_ready: Callable[[str], No
     `on_ready` is called once with the address that clients may use. Raises StartupError when Envoy cannot start or
     ends by itself.
     """
-    source = FileTrafficSource(settings.data_dir) if settings.agent_canary_address else None
-    traffic, error = wanted_at_start(source) if source is not None else (Traffic(), "")
-    with stop_signals() as (first, second):
+    async with contextlib.AsyncExitStack() as stack:
+        first, second = stack.enter_context(stop_signals())
+        source = await _open_source(settings, stack)
+        traffic, error = wanted_at_start(source) if source is not None else (Traffic(), "")
         async with Gateway(settings, traffic) as gateway:
             log.info("listening", address=gateway.address)
             if on_ready is not None:
@@ -57,6 +60,19 @@ async def run_gateway(settings: GatewaySettings, *, on_ready: Callable[[str], No
             log.info("stopping", open_requests=await gateway.open_requests())
             await _first_of(gateway.drain(), second.wait())
     log.info("stopped")
+
+
+async def _open_source(settings: GatewaySettings, stack: contextlib.AsyncExitStack) -> TrafficSource | None:
+    """Where the canary's weight comes from; None without a canary."""
+    if not settings.agent_canary_address:
+        return None
+    if not settings.traffic_configmap:
+        return FileTrafficSource(settings.data_dir)
+    # Imported here: a client of Kubernetes is for clusters only.
+    from meshwright.gateway.configmap import open_configmap
+
+    settings.data_dir.mkdir(parents=True, mode=0o700, exist_ok=True)
+    return await stack.enter_async_context(open_configmap(settings.traffic_configmap, settings.data_dir))
 
 
 async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:

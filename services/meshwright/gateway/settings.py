@@ -75,6 +75,12 @@ class GatewaySettings(CallerAuthentication, MeshSettings):
         description="The canary track of AgentService, such as its next version, on the same store: host:port or unix:/path. Several with "
         "commas; a host name stands for all its addresses. `meshwright traffic` says how much goes there.",
     )
+    traffic_configmap: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]+/[a-z0-9.-]+)?$",
+        description="In a pod, the ConfigMap with the canary's weight, as namespace/name: the gateway follows it through Kubernetes' API. "
+        "Empty: a file of the data folder, which `meshwright traffic` writes.",
+    )
     tools_address: AddressesSetting = Field(
         default=(Address("127.0.0.1", 8082),), description="ToolService: host:port or unix:/path." + REPLICAS
     )

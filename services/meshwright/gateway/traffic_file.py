@@ -12,6 +12,7 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
@@ -19,7 +20,7 @@ import structlog
 from meshwright.gateway.traffic import Traffic, TrafficError, TrafficReport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from pathlib import Path
 
 log = structlog.get_logger(__name__)
@@ -70,10 +71,7 @@ class TrafficFile:
             return Wanted()
         except OSError as error:
             raise TrafficError(f"{self._path} cannot be read: {error.strerror}") from error
-        try:
-            return _wanted(json.loads(text))
-        except (ValueError, TypeError, KeyError) as error:
-            raise TrafficError(f"{self._path} does not hold weights: {error}") from error
+        return wanted_of(text, str(self._path))
 
     def set(self, canary_weight: int) -> Change:
         """Ask for a weight. Raises TrafficError."""
@@ -170,10 +168,25 @@ class FileTrafficSource:
 
     def report(self, report: TrafficReport) -> None:
         """See TrafficSource."""
-        try:
-            self._file.write_report(report)
-        except OSError as error:
-            log.warning("nobody can be told what became of the weights", cause=error.strerror)
+        report_to(self._file, report)
+
+
+def report_to(file: TrafficFile, report: TrafficReport) -> None:
+    """Say what became of the weights, where that can be done."""
+    try:
+        file.write_report(report)
+    except OSError as error:
+        log.warning("nobody can be told what became of the weights", cause=error.strerror)
+
+
+def wanted_of(text: str, where: str, defaults: Mapping[str, Any] = MappingProxyType({})) -> Wanted:
+    """What the text of a file says, with `defaults` for what it leaves out. Raises TrafficError, which names `where`."""
+    try:
+        return _wanted({**defaults, **json.loads(text)})
+    except KeyError as error:
+        raise TrafficError(f"{where} does not hold weights: {error} is missing") from error
+    except (ValueError, TypeError) as error:
+        raise TrafficError(f"{where} does not hold weights: {error}") from error
 
 
 def _wanted(content: dict[str, Any]) -> Wanted:
