@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Playwright
 
+DRIVER_ERRORS = (PlaywrightError, RuntimeError)
+"""What commands to a driver fail with. The second is the loop's word for writing to one that has just died."""
 STOP_SECONDS = 5.0
 # Two that start at once could not tell whose process is whose, nor have different environments.
 _starting = asyncio.Lock()
@@ -47,7 +49,7 @@ class Driver:
 
     async def stop(self) -> None:
         """End it. Takes at most a few seconds and never raises."""
-        with suppress(PlaywrightError, TimeoutError):
+        with suppress(*DRIVER_ERRORS, TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self.playwright.stop()
         self.kill()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import structlog
 from playwright.async_api import Error as PlaywrightError
 
+from meshwright.browser.driver import DRIVER_ERRORS
 from meshwright.browser.page_events import PageEvents
 from meshwright.browser.tabs import Tabs
 from meshwright.serving.errors import MeshError
@@ -110,6 +111,6 @@ async def _close(process: BrowserProcess, context: BrowserContext) -> bool:
     except TimeoutError:
         log.warning("context_close_hangs", pid=process.pid)
         return False
-    except PlaywrightError:
+    except DRIVER_ERRORS:
         return process.is_gone
     return True

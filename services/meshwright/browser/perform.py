@@ -11,6 +11,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from meshwright.browser import failures
+from meshwright.browser.driver import DRIVER_ERRORS
 from meshwright.v1.browser_pb2 import BrowserResult
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ async def _attempt(action: Action, job: Job, message: Any) -> BrowserResult | No
     except PlaywrightError as error:
         await _diagnose(job, error)
         raise
+    except DRIVER_ERRORS:
+        await _expect_crash(job)
+        raise
 
 
 def _check(action: Action, job: Job) -> None:
@@ -79,9 +83,13 @@ async def _until_dialog(action: Action, job: Job, message: Any) -> BrowserResult
 
 async def _diagnose(job: Job, error: PlaywrightError) -> None:
     """Raise the cause of a failed command when it is the end of its tab. The end of the browser cancels it anyway."""
+    if error.name == "TargetClosedError" or "crashed" in error.message:
+        await _expect_crash(job)
+
+
+async def _expect_crash(job: Job) -> None:
+    """Raise what became of the tab, of whose end the news may be on its way."""
     tab = job.tab
-    if error.name != "TargetClosedError" and "crashed" not in error.message:
-        return
     with suppress(TimeoutError):
         async with asyncio.timeout(CRASH_SECONDS):
             await tab.gone.wait()

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from playwright.async_api import Error as PlaywrightError
 
 from meshwright.browser import failures
+from meshwright.browser.driver import DRIVER_ERRORS
 from meshwright.browser.isolate import Isolate
 from meshwright.browser.lull import Lull
 from meshwright.browser.metrics import browser_metrics
@@ -189,9 +189,12 @@ class Pool:
         while True:
             await self._work.wait()
             self._work.clear()
-            while self._wanted() and (process := self._fleet.least_loaded()):
+            while self._wanted():
                 if not self._in_need():
                     await self.lull.wait()
+                # Chosen now: a browser may have died meanwhile.
+                if (process := self._fleet.least_loaded()) is None:
+                    break
                 self._making += 1
                 self._spawn(self._make(process))
             self._retire_spares()
@@ -213,7 +216,7 @@ class Pool:
     async def _make(self, process: BrowserProcess) -> None:
         try:
             isolate = await Isolate.make(process, self._viewport)
-        except (PlaywrightError, TimeoutError):
+        except (*DRIVER_ERRORS, TimeoutError):
             if not process.is_gone:
                 log.warning("context_failed", pid=process.pid)
                 self._fleet.distrust(process)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import structlog
-from playwright.async_api import Error as PlaywrightError
 
-from meshwright.browser.driver import Driver
+from meshwright.browser.driver import DRIVER_ERRORS, Driver
 from meshwright.browser.exit_watch import ExitWatch
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class BrowserProcess:
         """End it, gently at first, and delete its files. Takes at most a few seconds and never raises."""
         self._stopping = True
         self._pulse.cancel()
-        with suppress(PlaywrightError, TimeoutError):
+        with suppress(*DRIVER_ERRORS, TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 if not self.is_gone:
                     await self.browser.close()
@@ -141,7 +140,7 @@ class BrowserProcess:
             try:
                 async with asyncio.timeout(PULSE_TIMEOUT_SECONDS):
                     await self._cdp.send("Browser.getVersion")
-            except (PlaywrightError, TimeoutError):
+            except (*DRIVER_ERRORS, TimeoutError):
                 log.warning("browser_hangs", pid=self.pid)
                 self.kill()
                 self._ended()
