@@ -97,6 +97,9 @@ async def test_a_run_is_one_trace_from_the_app_to_the_browser(tmp_path: Path) ->
                 async with asyncio.timeout(LIMIT):
                     run = await session.start("Open it again")
                     await run.result()
+            # Envoy sends its spans every few seconds and keeps what it has not sent when it ends.
+            for root in (asking, starting):
+                await sent_below(root.get_span_context().span_id, collector)
     assert isinstance(events[-1], RunFinished)
     for root, method in ((asking, "Converse"), (starting, "StartRun")):
         context = root.get_span_context()
@@ -107,6 +110,13 @@ async def test_a_run_is_one_trace_from_the_app_to_the_browser(tmp_path: Path) ->
     requests = [span.span_id.hex() for span in trace.named("model.request")]
     asked = [request.headers["traceparent"] for request in model.requests[: len(requests)]]
     assert asked == [f"00-{trace_id}-{span_id}-01" for span_id in requests]
+
+
+async def sent_below(span_id: int, collector: Collector) -> None:
+    """Wait until a span came whose parent is this one."""
+    async with asyncio.timeout(LIMIT):
+        while not any(span.parent_span_id == span_id.to_bytes(8) for span in collector.spans):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 def assert_whole(trace: Trace, root: str, method: str) -> None:

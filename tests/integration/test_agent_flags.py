@@ -51,6 +51,13 @@ def fixed(key: str, value: Any) -> str:
     return document(**{key: flag({"chosen": value}, "chosen")})
 
 
+def put(path: Path, text: str) -> None:
+    """Write a file in one step, as no reader can see it half written."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.rename(path)
+
+
 async def start(stub: Any, **session: Any) -> Run:
     """A run in a new session."""
     created = await stub.CreateSession(pb.CreateSessionRequest(session=Session(**session)))
@@ -82,7 +89,7 @@ async def test_a_change_of_the_file_holds_for_runs_from_then_on(tmp_path: Path) 
     async with flagged_mesh(tmp_path, Say("Hello."), fixed(MAX_STEPS, 5)) as mesh:
         before = await start(mesh.stub)
         assert (before.spec.options.max_steps, variants(before)) == (5, {MAX_STEPS: "chosen"})
-        (tmp_path / "flags.json").write_text(fixed(MAX_STEPS, 60))
+        put(tmp_path / "flags.json", fixed(MAX_STEPS, 60))
         after = await eventually(mesh.stub, lambda run: run.spec.options.max_steps == 60)
         kept = await mesh.stub.GetRun(pb.GetRunRequest(session_id=before.session_id, run_id=before.run_id))
         assert (kept.run.spec.options.max_steps, variants(kept.run)) == (5, {MAX_STEPS: "chosen"})
@@ -111,11 +118,11 @@ async def test_a_process_takes_a_change_without_a_restart(tmp_path: Path) -> Non
 async def test_a_broken_file_leaves_the_flags_of_before_and_is_told_once(tmp_path: Path, broken: str) -> None:
     with capture_logs() as lines:
         async with flagged_mesh(tmp_path, Say("Hello."), fixed(MAX_STEPS, 5)) as mesh:
-            (tmp_path / "flags.json").write_text(broken)
+            put(tmp_path / "flags.json", broken)
             await told(lines, "flags.refused")
             for _ in range(5):
                 assert (await start(mesh.stub)).spec.options.max_steps == 5
-            (tmp_path / "flags.json").write_text(fixed(MAX_STEPS, 6))
+            put(tmp_path / "flags.json", fixed(MAX_STEPS, 6))
             await eventually(mesh.stub, lambda run: run.spec.options.max_steps == 6)
     assert [line["event"] for line in lines if line["event"].startswith("flags.")] == [
         "flags.read",
@@ -127,12 +134,12 @@ async def test_a_broken_file_leaves_the_flags_of_before_and_is_told_once(tmp_pat
 @pytest.mark.parametrize("text", [None, "{"], ids=["missing", "broken"])
 async def test_an_agent_starts_without_a_file_that_it_can_use(tmp_path: Path, text: str | None) -> None:
     if text is not None:
-        (tmp_path / "flags.json").write_text(text)
+        put(tmp_path / "flags.json", text)
     with capture_logs() as lines:
         async with agent_mesh(tmp_path, Say("Hello."), flags_file=tmp_path / "flags.json") as mesh:
             run = await start(mesh.stub)
             assert (run.spec.options.max_steps, variants(run)) == (40, {})
-            (tmp_path / "flags.json").write_text(fixed(MAX_STEPS, 5))
+            put(tmp_path / "flags.json", fixed(MAX_STEPS, 5))
             await eventually(mesh.stub, lambda run: run.spec.options.max_steps == 5)
     assert [line["event"] for line in lines if line["event"].startswith("flags.")] == ["flags.refused", "flags.read"]
 
@@ -175,7 +182,7 @@ async def test_a_model_that_somebody_named_is_no_flags_affair(tmp_path: Path) ->
     models = [run.spec.options.model for run in (by_nobody, by_session, by_run)]
     assert models == ["openai:new", "openai:sessions", "openai:runs"]
     assert [variants(run) for run in (by_session, by_run)] == [{}, {}]
-    [started] = [event.run_started for event in events if event.HasField("run_started")]
+    [started] = [e.run_started for e in events if e.HasField("run_started") and e.run_id == by_nobody.run_id]
     assert started.model == "openai:new"
 
 
@@ -218,7 +225,7 @@ async def test_delegation_is_switched_off_and_on(tmp_path: Path) -> None:
 
     async with flagged_mesh(tmp_path, tells_its_tools, fixed(DELEGATION, False)) as mesh:
         without = await mesh.do("look")
-        (tmp_path / "flags.json").write_text(fixed(DELEGATION, True))
+        put(tmp_path / "flags.json", fixed(DELEGATION, True))
         run = await eventually(mesh.stub, lambda run: run.flags[0].value.bool_value)
         with_ = await mesh.events(run.session_id, run.run_id)
     assert without[-1].run_finished.answer == "delegates: False"

@@ -58,15 +58,21 @@ def test_pods_mount_nothing_of_their_node(name: str) -> None:
     """With the rights above, what the Pod Security Standard `restricted` asks for."""
     for _, spec, container in pods(rendered(name)):
         kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
-        assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "secret"}
+        assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
         assert not [port for port in container.get("ports", []) if "hostPort" in port]
 
 
 @pytest.mark.parametrize("name", VALUES_FILES)
-def test_identities_have_no_rights_and_each_component_its_own(name: str) -> None:
+def test_each_component_has_an_identity_of_its_own_and_only_a_canary_asks_for_a_right(name: str) -> None:
     manifest = rendered(name)
     assert all(it["automountServiceAccountToken"] is False for it in manifest.of("ServiceAccount").values())
-    assert not manifest.of("Role") | manifest.of("ClusterRole") | manifest.of("RoleBinding")
+    rights = (
+        manifest.of("Role")
+        | manifest.of("ClusterRole")
+        | manifest.of("RoleBinding")
+        | manifest.of("ClusterRoleBinding")
+    )
+    assert rights.keys() == ({"mesh-traffic"} if name == "canary" else set())
     for component, spec, _ in pods(manifest):
         if component != "test":
             assert spec["serviceAccountName"] == f"mesh-{component}"

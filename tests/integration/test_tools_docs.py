@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshwright.agent.delegate_tool import NAME
 from meshwright.tools.catalogue import catalogue
 from meshwright.tools.settings import ToolSettings
 from meshwright.v1 import tool_pb2, tool_service_pb2
@@ -47,4 +48,4 @@ async def test_the_example_of_the_docs_is_a_tool(tmp_path: Path, example: Tool) 
 def test_every_tool_is_in_the_docs_and_no_other() -> None:
     table = DOCS.partition("## The tools")[2].partition("## Adding one")[0]
     named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", table))
-    assert named == {tool.name for tool in catalogue(ToolSettings.load(browser_evaluate=True))}
+    assert named == {NAME} | {tool.name for tool in catalogue(ToolSettings.load(browser_evaluate=True))}
