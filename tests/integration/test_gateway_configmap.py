@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -188,3 +190,19 @@ async def test_outside_of_a_pod_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match="in a pod only"):
         async with open_configmap(WHERE, tmp_path, tmp_path / "nowhere"):
             pass
+
+
+async def test_a_gateway_process_outside_of_a_pod_does_not_start(tmp_path: Path) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "MESHWRIGHT_DATA_DIR": str(tmp_path),
+        "MESHWRIGHT_AGENT_CANARY_ADDRESS": "127.0.0.1:9",
+        "MESHWRIGHT_TRAFFIC_CONFIGMAP": WHERE,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "meshwright.cli", "serve", "gateway", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(LIMIT):
+        _, said = await process.communicate()
+    assert (process.returncode, "can be followed in a pod only" in said.decode()) == (2, True)

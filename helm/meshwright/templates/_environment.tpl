@@ -70,6 +70,9 @@
 - {name: MESHWRIGHT_AGENT_ADDRESS, value: "{{ $name }}-agent:8081"}
 {{- if .root.Values.canary.enabled }}
 - {name: MESHWRIGHT_AGENT_CANARY_ADDRESS, value: "{{ $name }}-agent-canary:8081"}
+- {name: MESHWRIGHT_TRAFFIC_CONFIGMAP, value: "{{ .root.Release.Namespace }}/{{ $name }}-traffic"}
+# For what became of the weights; `meshwright traffic show` in the pod reads it.
+- {name: MESHWRIGHT_DATA_DIR, value: /tmp/data}
 {{- end }}
 - {name: MESHWRIGHT_TOOLS_ADDRESS, value: "{{ $name }}-tools:8082"}
 - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ $name }}-browser:8083"}
