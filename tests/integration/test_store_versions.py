@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from meshwright.serving.startup import StartupError
 from meshwright.store.interface import Draft, Page, Store
 from meshwright.store.opening import open_store
 from meshwright.store.sqlite.schema import SCHEMA_VERSION
@@ -100,5 +101,5 @@ async def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
-    with pytest.raises(RuntimeError, match="newer Meshwright"):
+    with pytest.raises(StartupError, match="newer Meshwright"):
         await open_store("", path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from meshwright.serving.startup import StartupError
 from meshwright.store.sqlite.steps import STEPS
 
 SCHEMA_VERSION = len(STEPS)
@@ -35,7 +36,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     """Make or bring forward the tables, each step whole or not at all; refuse a file that a later version has written."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
-        raise RuntimeError(
+        raise StartupError(
             f"The store was written by a newer Meshwright (schema {version}, this one knows {SCHEMA_VERSION}). "
             "Upgrade Meshwright, or set MESHWRIGHT_DATA_DIR to another folder."
         )
