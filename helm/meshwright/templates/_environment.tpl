@@ -41,12 +41,16 @@
 
 {{- define "meshwright.tools-env" -}}
 {{ include "meshwright.env-of-service" (merge (dict "port" 8082) .) }}
+# Agents and tools find pods that were added when they connect anew.
+- {name: MESHWRIGHT_CONNECTION_AGE, value: "300"}
 {{ include "meshwright.env-of-files" . }}
 - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ include "meshwright.fullname" .root }}-browser:8083"}
 {{- end }}
 
 {{- define "meshwright.browser-env" -}}
 {{ include "meshwright.env-of-service" (merge (dict "port" 8083) .) }}
+# Agents and tools find pods that were added when they connect anew.
+- {name: MESHWRIGHT_CONNECTION_AGE, value: "300"}
 {{- with .root.Values.browser }}
 - {name: MESHWRIGHT_BROWSER_CAPACITY, value: {{ .capacity | quote }}}
 - {name: MESHWRIGHT_BROWSER_WARM, value: {{ .warm | quote }}}
