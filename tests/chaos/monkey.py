@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ class Monkey:
         try:
             for kind in ("normal", "pubsub"):
                 await client.client_kill_filter(_type=kind, skipme=True)
-        except RedisTimeoutError:
-            pass  # it is frozen
+        except (RedisTimeoutError, RedisConnectionError):
+            pass  # it is frozen, or another deed has killed this very connection
         finally:
             await client.aclose()
 
