@@ -11,6 +11,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 
 from meshwright.serving.errors import MeshError
@@ -77,11 +78,17 @@ async def heeding(command: Awaitable[T]) -> T:
     """A command's answer, where the task is not cancelled meanwhile.
 
     A cancellation that comes as the command has been sent is lost in the client's library (`asyncio.wait_for` before Python 3.12), so
-    it is made good here.
+    it is made good here. A connection that is closed by then is one that the server has lost.
     """
     task = asyncio.current_task()
     cancelled_before = task.cancelling() if task else 0
-    answer = await command
+    try:
+        answer = await command
+    except RuntimeError as error:
+        # The loop's word for writing to a connection that has just closed; the library lets it through.
+        if "handler is closed" not in str(error):
+            raise
+        raise RedisConnectionError("The connection was closed.") from error
     if task and task.cancelling() > cancelled_before:
         raise asyncio.CancelledError
     return answer

@@ -29,7 +29,7 @@ from redis.exceptions import (
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Draft
 from meshwright.store.redis import keys, wire
-from meshwright.store.redis.connection import SERVER_FAILURES, Client, unavailable
+from meshwright.store.redis.connection import SERVER_FAILURES, Client, heeding, unavailable
 from meshwright.store.redis.plan import Plan, now
 from meshwright.store.resting import rest_after
 
@@ -178,10 +178,10 @@ class Writer:
 
     async def _attempt(self, batch: Sequence[Sent]) -> Sequence[Any]:
         try:
-            results = await self._send(batch)
+            results = await heeding(self._send(batch))
             if any(isinstance(result, NoScriptError) for result in results):
                 self._script = b""
-                results = await self._send(batch)
+                results = await heeding(self._send(batch))
         except SERVER_FAILURES:
             return [LostConnectionError()] * len(batch)
         return results
