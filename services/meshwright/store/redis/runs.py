@@ -17,6 +17,9 @@ from meshwright.v1.run_pb2 import Run, RunState
 QUEUED, ACTIVE, FINISHED = RunState.RUN_STATE_QUEUED, RunState.RUN_STATE_ACTIVE, RunState.RUN_STATE_FINISHED
 RUN_FINISHED = EventKind.EVENT_KIND_RUN_FINISHED
 
+MAX_LOOKS = 8
+"""How often runs may end between two reads before it is said that there is none."""
+
 
 class Found(NamedTuple):
     """A run as it was read, for a change that holds only if it has not moved since."""
@@ -41,15 +44,29 @@ async def check_owner(client: Client, principal: str, session_id: str) -> None:
 async def find(client: Client, principal: str, session_id: str, run_id: str) -> Found:
     """A run of the session; without an id the oldest that has not ended. SESSION_NOT_FOUND, RUN_NOT_FOUND."""
     await check_owner(client, principal, session_id)
-    if not run_id:
+    found = await (_read(client, session_id, run_id) if run_id else _oldest(client, session_id))
+    if found is None:
+        raise run_not_found(session_id, run_id)
+    return found
+
+
+async def _oldest(client: Client, session_id: str) -> Found | None:
+    """The oldest run that has not ended. One that ends between the two reads is not it."""
+    for _ in range(MAX_LOOKS):
         oldest = await answered(client.zrange(keys.open_runs(session_id), 0, 0))
-        run_id = oldest[0].decode() if oldest else ""
+        if not oldest:
+            return None
+        found = await _read(client, session_id, oldest[0].decode())
+        if found is not None and found.run.state != FINISHED:
+            return found
+    return None
+
+
+async def _read(client: Client, session_id: str, run_id: str) -> Found | None:
     record, cancelled = await answered(
         client.hmget(keys.state(session_id), [run_field(run_id, "record"), run_field(run_id, "cancelled")])
     )
-    if record is None:
-        raise run_not_found(session_id, run_id)
-    return Found(Run.FromString(record), record, cancelled is not None)
+    return None if record is None else Found(Run.FromString(record), record, cancelled is not None)
 
 
 async def list_page(client: Client, principal: str, session_id: str, page: Page) -> list[tuple[Run, tuple[int, int]]]:
