@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Self
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from meshwright.client.feed import Feed, Frame
 
 
-class EventStream:
+class EventStream(ABC):
     """An asynchronous iterator of events, each exactly once and in order, whatever happens to the connection.
 
     It reconnects by itself. Leaving the loop early leaves the stream; `async with` does so at once.
@@ -79,9 +80,9 @@ class EventStream:
             while not self._ready and not self._ended:
                 await self._pull()
 
+    @abstractmethod
     async def _pull(self) -> None:
         """Read one frame: put its events into `_ready`, or set `_ended`."""
-        raise NotImplementedError
 
     def _decode(self, frame: Frame) -> list[Event]:
         """The events of a frame; a Gap for a frame that says that there are none any more."""

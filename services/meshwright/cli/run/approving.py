@@ -10,6 +10,9 @@ from meshwright.cli.run.display import brief
 from meshwright.client import ApprovalRequested, ApprovalResolved, MeshError, SubAgentEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from meshwright.cli.run.display import Display
     from meshwright.client import Approval, Event, Mesh, Session
 
@@ -32,11 +35,11 @@ class Approving:
             case SubAgentEvent(event=of_sub_agent):
                 self.hear(of_sub_agent)
             case ApprovalRequested(approval=approval, session_id=session_id):
-                if not self._display.can_ask:
+                if (asking := self._display.asking) is None:
                     where = f"answer on the page of {self._mesh.address}, or with the SDK"
                     self._display.note(f"? {_question(approval)} ({approval.approval_id}: {where})")
                     return
-                task = asyncio.create_task(self._ask(self._mesh.session(session_id), approval))
+                task = asyncio.create_task(self._ask(asking, self._mesh.session(session_id), approval))
                 self._asking[approval.approval_id] = task
             case ApprovalResolved(approval_id=approval_id) if approval_id in self._asking:
                 self._asking.pop(approval_id).cancel()
@@ -50,9 +53,11 @@ class Approving:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, session: Session, approval: Approval) -> None:
+    async def _ask(
+        self, asking: Callable[[str], AbstractContextManager[None]], session: Session, approval: Approval
+    ) -> None:
         async with self._turn:
-            with self._display.asking(f"{_question(approval)} [y/N, or what to tell the agent] "):
+            with asking(f"{_question(approval)} [y/N, or what to tell the agent] "):
                 answer = (await _read_line()).strip()
         try:
             if answer.lower() in YES:

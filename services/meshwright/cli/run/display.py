@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from meshwright.client import ArtifactAdded, Notice, SubAgentEvent, ToolCallFinished, ToolCallProgress, ToolCallStarted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
@@ -34,11 +35,8 @@ class Display(Protocol):
         """Say something to the person."""
 
     @property
-    def can_ask(self) -> bool:
-        """Whether a person is there who can be asked."""
-
-    def asking(self, question: str) -> AbstractContextManager[None]:
-        """Show a question, and leave the terminal alone while it is answered. Only where `can_ask`."""
+    def asking(self) -> Callable[[str], AbstractContextManager[None]] | None:
+        """Shows a question, and leaves the terminal alone while it is answered; None where nobody is there to be asked."""
 
 
 def unwrapped(event: Event) -> tuple[Event | None, str]:

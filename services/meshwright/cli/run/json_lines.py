@@ -12,7 +12,6 @@ from google.protobuf import json_format
 from meshwright.client import Gap
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from meshwright.client import Event
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 class JsonDisplay:
     """Prints each event of the log as one line at once."""
+
+    asking = None
 
     def __enter__(self) -> Self:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -45,12 +46,3 @@ class JsonDisplay:
         """Say something on standard error."""
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-    @property
-    def can_ask(self) -> bool:
-        """Nobody is there."""
-        return False
-
-    def asking(self, question: str) -> AbstractContextManager[None]:
-        """Not here."""
-        raise NotImplementedError

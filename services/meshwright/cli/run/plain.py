@@ -22,7 +22,6 @@ from meshwright.client import (
 )
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from meshwright.client import Event
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 class PlainDisplay:
     """One line for each thing that begins or ends."""
+
+    asking = None
 
     def __enter__(self) -> Self:
         for stream in (sys.stdout, sys.stderr):
@@ -75,12 +76,3 @@ class PlainDisplay:
         """Say something on standard error."""
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
-
-    @property
-    def can_ask(self) -> bool:
-        """Nobody is there."""
-        return False
-
-    def asking(self, question: str) -> AbstractContextManager[None]:
-        """Not here."""
-        raise NotImplementedError

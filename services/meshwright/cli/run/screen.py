@@ -31,7 +31,8 @@ from meshwright.client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from rich.console import Console, RenderableType
@@ -113,13 +114,12 @@ class Screen:
         self._say(Text(printable(text), "dim"))
 
     @property
-    def can_ask(self) -> bool:
-        """A person is there who types."""
-        return sys.stdin.isatty()
+    def asking(self) -> Callable[[str], AbstractContextManager[None]] | None:
+        """See Display: a person is there who types, or not."""
+        return self._asking if sys.stdin.isatty() else None
 
     @contextlib.contextmanager
-    def asking(self, question: str) -> Iterator[None]:
-        """Show a question, and leave the terminal alone while it is answered."""
+    def _asking(self, question: str) -> Iterator[None]:
         self._live.stop()
         self._console.print(Text(printable(question), "bold yellow"), end="")
         try:

@@ -76,8 +76,9 @@ def check_port(host: str, port: int) -> int:
 def _complaint(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"Port {port} is in use, perhaps by a mesh that runs already: `meshwright doctor` tells.\n"
-            f"Stop what uses it, or choose another port: meshwright up --port {port + 1 if port < 65535 else port - 1}"
+            f"Port {port} is in use.\n"
+            "Perhaps by a mesh that runs already: `meshwright doctor` tells. Stop what uses it, or choose another port: "
+            f"meshwright up --port {port + 1 if port < 65535 else port - 1}"
         )
     if error.errno == errno.EACCES:
         return f"Port {port} needs more rights than this user has. Choose one from 1024 up: meshwright up --port 8080"
