@@ -339,7 +339,7 @@ def test_a_canary_stands_beside_the_stable_track() -> None:
     manifest = render({"files": SHARED, "canary": CANARY})
     stable, canary = manifest.pods["mesh-agent"], manifest.pods["mesh-agent-canary"]
     assert canary["spec"]["containers"][0]["image"] == "meshwright/mesh:0.2.0"
-    assert stable["spec"]["containers"][0]["image"] == "meshwright/mesh:0.1.0"
+    assert stable["spec"]["containers"][0]["image"] == "meshwright/mesh:0.2.0"
     assert manifest.environment("agent") == manifest.environment("agent-canary")
     for name, track in (("agent", "stable"), ("agent-canary", "canary")):
         assert manifest.one("Service", name)["spec"]["selector"]["track"] == track

@@ -115,7 +115,7 @@ def test_labels_and_pull_secrets_reach_what_they_are_for() -> None:
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        ({}, "meshwright/mesh:0.1.0"),
+        ({}, "meshwright/mesh:0.2.0"),
         ({"tag": "0.2.0"}, "meshwright/mesh:0.2.0"),
         ({"registry": "registry.example.com", "tag": "x"}, "registry.example.com/meshwright/mesh:x"),
         ({"tag": "x", "digest": f"sha256:{'a' * 64}"}, f"meshwright/mesh@sha256:{'a' * 64}"),
