@@ -140,7 +140,7 @@ clean: ## Remove everything that make made
 
 .PHONY: help
 help: ## Print this
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
 
 # The environment of `make run`: the locked packages of the services, and this checkout, editable.
 .venv/.run: requirements/build.txt requirements/server.txt pyproject.toml
