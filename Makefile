@@ -102,6 +102,10 @@ images: ## Build the container images; BASE_IMAGE=..., CA=/path/of/authority.crt
 	    $(if $(CA),--secret id=ca$(COMMA)src=$(CA)) .; \
 	done
 
+.PHONY: previous
+previous: .venv/.dev ## Make the version before this one, as it was released, in .make/previous; prints the folder of its sources
+	@$(BIN)/python -m tests.support.previous_version
+
 .PHONY: reference
 reference: .venv/.dev ## Write the tables in docs/ and the dashboard anew
 	@$(BIN)/python scripts/reference.py
