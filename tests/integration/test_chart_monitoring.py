@@ -221,3 +221,21 @@ def test_neither_is_there_unless_it_is_asked_for() -> None:
     manifest = rendered("default")
     assert not manifest.of("PrometheusRule") | manifest.of("ConfigMap")
     assert rendered("production").of("PrometheusRule")
+
+
+def test_figures_are_offered_and_scraped_where_asked() -> None:
+    manifest = rendered("production")
+    assert manifest.environment("browser")["MESHWRIGHT_METRICS_ADDRESS"] == "0.0.0.0:9464"
+    (monitor,) = manifest.of("ServiceMonitor").values()
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    scraped = {
+        name for name, it in manifest.of("Service").items() if wanted.items() <= it["metadata"]["labels"].items()
+    }
+    assert scraped == {"mesh-agent-metrics", "mesh-tools-metrics", "mesh-browser-metrics"}
+    assert "MESHWRIGHT_METRICS_ADDRESS" not in rendered("default").environment("agent")
+
+
+def test_traces_go_where_the_values_say() -> None:
+    manifest = render(nested(telemetry__otlpEndpoint="http://collector:4317"))
+    for name in ("agent", "tools", "browser", "gateway", "web"):
+        assert manifest.environment(name)["MESHWRIGHT_OTLP_ENDPOINT"] == "http://collector:4317"

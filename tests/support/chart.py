@@ -17,6 +17,19 @@ NAMESPACE = "agents"
 
 Object = dict[str, Any]
 
+AUTH: Object = {
+    "enabled": True,
+    "jwksUrl": "https://login.example.com/keys",
+    "issuer": "https://login.example.com/",
+    "audience": "meshwright",
+    "meshKeySecret": {"name": "mesh-key"},
+}
+"""Values of `auth`: with login."""
+SHARED: Object = {"volume": {"accessMode": "ReadWriteMany"}}
+"""Values of `files`: a volume that pods on several nodes mount."""
+CANARY: Object = {"enabled": True, "weight": 10, "image": {"tag": "0.2.0"}}
+"""Values of `canary`: a second version beside the first; needs SHARED."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -45,6 +58,10 @@ class Manifest:
         """The variables of a pod's container: text, or where it comes from."""
         (container,) = self.pods[f"{RELEASE}-{name}"]["spec"]["containers"]
         return {it["name"]: it.get("value", it.get("valueFrom")) for it in container["env"]}
+
+    def volumes(self, name: str) -> dict[str, Object]:
+        """The volumes of a pod by name."""
+        return {it["name"]: it for it in self.pods[f"{RELEASE}-{name}"]["spec"]["volumes"]}
 
 
 @functools.cache
