@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Value
 from playwright.async_api import Error as PlaywrightError
@@ -53,10 +52,6 @@ async def site() -> AsyncIterator[Site]:
 async def driving(browser: BrowserClient) -> AsyncIterator[Driving]:
     async with browser.drive(limits=pb.LeaseLimits(max_tabs=3)) as driving:
         yield driving
-
-
-async def evaluate(driving: Driving, script: str) -> object:
-    return json_format.MessageToDict((await driving.run(evaluate=pb.Evaluate(script=script))).value)
 
 
 async def test_tells_of_addresses(driving: Driving, site: Site) -> None:
@@ -103,7 +98,7 @@ async def test_a_dialog_ends_the_click_and_waits_for_its_answer(
     assert driving.events[-1].dialog.default_text == "Ada"
     await driving.run(answer_dialog=pb.AnswerDialog(accept=accept, text="typed"))
     await later
-    assert await evaluate(driving, "document.title") == outcome
+    assert await driving.evaluate("document.title") == outcome
     none = await fails(driving.run(answer_dialog=pb.AnswerDialog()))
     assert (none.reason_name, none.metadata["cause"]) == ("ELEMENT_NOT_ACTIONABLE", "NO_DIALOG")
 
@@ -115,7 +110,7 @@ async def test_a_dialog_that_nobody_answers_is_dismissed(
     await driving.goto(site.page("/alert", "<h1>Below</h1><script>document.title = String(confirm('Hi'))</script>"))
     assert (await driving.event("dialog")).dialog.message == "Hi"
     assert (await driving.snapshot()).text
-    assert await evaluate(driving, "document.title") == "false"
+    assert await driving.evaluate("document.title") == "false"
 
 
 async def test_a_page_that_asks_to_be_kept_is_left_all_the_same(driving: Driving, site: Site) -> None:
@@ -131,7 +126,7 @@ async def test_a_new_tab_whose_page_asks_something_stays(driving: Driving, site:
     assert (await driving.run(open_tab=pb.OpenTab(url=url))).tab.tab_id == "t2"
     assert (await driving.event("dialog")).tab_id == "t2"
     await driving.run("t2", answer_dialog=pb.AnswerDialog(accept=True))
-    assert "true" in str(await evaluate(driving, "document.title"))
+    assert "true" in str(await driving.evaluate("document.title"))
 
 
 async def test_a_page_opens_tabs_up_to_the_limit(driving: Driving, site: Site) -> None:

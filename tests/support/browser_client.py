@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import psutil
 from aiohttp import web
+from google.protobuf import json_format
 
 from meshwright.browser.service import browser_service
 from meshwright.browser.settings import BrowserSettings
@@ -84,6 +85,11 @@ class Driving:
 
     async def click(self, text: str, tab: str = "") -> BrowserResult:
         return await self.run(tab, click=browser_pb2.Click(element=await self.element(text, tab)))
+
+    async def evaluate(self, script: str) -> object:
+        """What a script returns in the tab; only where the service has scripts turned on."""
+        result = await self.run(evaluate=browser_pb2.Evaluate(script=script))
+        return json_format.MessageToDict(result.value)
 
     async def cancel(self, command_id: str) -> None:
         await self.call.write(DriveRequest(command_id="cancel", cancel=CancelCommand(command_id=command_id)))
