@@ -17,6 +17,7 @@ from meshwright.v1.tool_pb2 import ToolCompletion, ToolOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from meshwright.agent.run_log import RunLog
     from meshwright.agent.worker import Worker
@@ -32,6 +33,10 @@ STOP_SECONDS = 8.0
 
 class Crew(Protocol):
     """Who keeps the claims of sub-agents and tells them what concerns them."""
+
+    def claiming(self) -> AbstractContextManager[None]:
+        """Claim a run and engage its worker, as long as this is entered: a cancellation may come between the two."""
+        ...
 
     def engage(self, worker: Worker, task: asyncio.Task[ToolCompletion | None]) -> None:
         """Look after a worker as long as its task runs."""
@@ -156,22 +161,31 @@ class Delegations:
         async with self._slots:
             if self._leaving:
                 return None
-            if call_id in self._begun:
-                claimed = await self._claim(self._begun[call_id], helper)
-            elif compose is None or helper.cancelled:
-                return None
-            else:
-                try:
-                    child = compose()
-                except MeshError as error:
-                    return ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_FAILED, error=error.to_status())
-                claimed = await self._enqueue(call_id, child, helper)
-            if claimed is None:
+            with self._crew.claiming():
+                if call_id in self._begun:
+                    claimed = await self._claim(self._begun[call_id], helper)
+                elif compose is None or helper.cancelled:
+                    return None
+                else:
+                    try:
+                        child = compose()
+                    except MeshError as error:
+                        return ToolCompletion(outcome=ToolOutcome.TOOL_OUTCOME_FAILED, error=error.to_status())
+                    claimed = await self._enqueue(call_id, child, helper)
+                worker = self._employ(claimed, helper) if claimed is not None else None
+            if worker is None:
                 assert helper.member is not None
                 return completion_of(helper.member.run)
-            return await self._employ(claimed, helper)
+            return await self._outcome(worker)
 
-    async def _employ(self, claimed: ClaimedRun, helper: Helper) -> ToolCompletion | None:
+    async def _outcome(self, worker: Worker) -> ToolCompletion | None:
+        if (ended := await worker.work()) is not None:
+            return completion_of(ended)
+        if not self._leaving:
+            raise claim_lost(self._log.run.run_id)
+        return None
+
+    def _employ(self, claimed: ClaimedRun, helper: Helper) -> Worker:
         assert helper.member is not None
         worker = helper.worker = self._hire(claimed, helper.member)
         worker.renewed(self._log.held_until)
@@ -180,11 +194,7 @@ class Delegations:
         if self._leaving:
             worker.leave()
         self._crew.engage(worker, helper.task)
-        if (ended := await worker.work()) is not None:
-            return completion_of(ended)
-        if not self._leaving:
-            raise claim_lost(self._log.run.run_id)
-        return None
+        return worker
 
     async def _enqueue(self, call_id: str, child: Run, helper: Helper) -> ClaimedRun:
         helper.member = Member(child, self._member)

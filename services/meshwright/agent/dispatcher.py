@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from meshwright.serving.errors import MeshError
 from meshwright.store.interface import ApprovalSettled, CancelRequested, InputDelivered, RunWaiting, SessionDeleted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from meshwright.agent.loop import Parts
     from meshwright.store.interface import Claim, ClaimedRun, Signal
@@ -47,6 +48,8 @@ class Dispatcher:
         self._sub_agents: dict[str, Engaged] = {}
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
+        self._claims_under_way = 0
+        self._cancelled_meanwhile: set[str] = set()
         self._leaving = False
 
     @property
@@ -71,9 +74,22 @@ class Dispatcher:
             if tasks:
                 await asyncio.wait(tasks)
 
+    @contextlib.contextmanager
+    def claiming(self) -> Iterator[None]:
+        """Claim a run and give it a worker, as long as this is entered: a cancellation may come between the two."""
+        self._claims_under_way += 1
+        try:
+            yield
+        finally:
+            self._claims_under_way -= 1
+            if not self._claims_under_way:
+                self._cancelled_meanwhile.clear()
+
     def engage(self, worker: Worker, task: asyncio.Task[ToolCompletion | None]) -> None:
         """Keep the claim of a sub-agent, and tell it what concerns it, as long as its task runs. It counts to its root."""
         run_id = worker.claim.run_id
+        if run_id in self._cancelled_meanwhile:
+            worker.cancel()
         self._sub_agents[run_id] = engaged = Engaged(worker, task)
 
         def ended(_: asyncio.Task[ToolCompletion | None]) -> None:
@@ -130,23 +146,25 @@ class Dispatcher:
 
     async def _claim_one(self) -> bool:
         until = time.monotonic() + LEASE_SECONDS
-        try:
-            claimed = await self._parts.store.claim_run(self._owner, LEASE_SECONDS)
-        except MeshError as error:
-            log.warning("dispatcher.claim_failed", reason=error.reason_name)
-            return False
-        if claimed is None:
-            return False
-        if self._leaving:
+        with self.claiming():
+            try:
+                claimed = await self._parts.store.claim_run(self._owner, LEASE_SECONDS)
+            except MeshError as error:
+                log.warning("dispatcher.claim_failed", reason=error.reason_name)
+                return False
+            if claimed is not None and not self._leaving:
+                self._start(claimed, until)
+                return True
+        if claimed is not None:
             await self._release(claimed.claim)
-            return False
-        self._start(claimed, until)
-        return True
+        return False
 
     def _start(self, claimed: ClaimedRun, until: float) -> None:
         run_id = claimed.claim.run_id
         worker = Worker(claimed, self._parts, self)
         worker.renewed(until)
+        if run_id in self._cancelled_meanwhile:
+            worker.cancel()
         task = asyncio.create_task(_work(worker, self._engaged.get(run_id)), name=run_id)
         engaged = self._engaged[run_id] = Engaged(worker, task)
         task.add_done_callback(lambda _: self._ended(engaged))
@@ -169,6 +187,8 @@ class Dispatcher:
             case RunWaiting():
                 self._wake.set()
             case CancelRequested(run_id=run_id):
+                if self._claims_under_way:
+                    self._cancelled_meanwhile.add(run_id)
                 if (worker := self._at_work_on(run_id)) is not None:
                     worker.cancel()
             case InputDelivered(run_id=run_id, interrupt=True):

@@ -81,9 +81,9 @@ class AgentLoop:
         self._hands.delegations.leave()
 
     def interrupt(self) -> None:
-        """Stop the current step: an input waits that is not to wait for its end."""
+        """Stop the current step, or the one that is about to begin: an input waits that is not to wait for its end."""
+        self._interrupting = True
         if self._activity is not None:
-            self._interrupting = True
             self._activity.cancel()
 
     async def run(self) -> Ending | None:
@@ -97,11 +97,14 @@ class AgentLoop:
             await self._go_on(journal, tools)
         turns = await self._conversation()
         while not self._leaving:
+            self._interrupting = False
             turns.extend(await self._inputs.apply())
             if step > self._run.spec.options.max_steps:
                 return Ending(RunOutcome.RUN_OUTCOME_FAILED, out_of_steps(step - 1))
             if (error := await spent_for_today(self._parts.store, self._log.principal, self._parts.quotas)) is not None:
                 return Ending(RunOutcome.RUN_OUTCOME_FAILED, error)
+            if self._interrupting:
+                continue
             thought = Thought(model, self._log, step)
             if not await self._think(thought, self._request(model, turns, schemas)):
                 turns = await self._conversation()
@@ -197,6 +200,9 @@ class AgentLoop:
     async def _uninterrupted(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do a part of a step; False when an input has interrupted it."""
         self._activity = asyncio.create_task(work)
+        if self._interrupting:
+            # Once it has begun it closes by itself what it was about to do.
+            asyncio.get_running_loop().call_soon(self._activity.cancel)
         try:
             await self._activity
         except asyncio.CancelledError:
