@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from meshwright.serving.errors import MeshError
 from meshwright.v1 import stream_pb2, tool_pb2, tool_service_pb2
 from tests.support.tool_mesh import ToolMesh, ref_of, tool_mesh
-from tests.support.tool_stream import ToolStream, structured
+from tests.support.tool_stream import ToolStream, failure, structured
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from meshwright.v1.tool_pb2 import ToolCompletion
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,15 +36,12 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToolMe
         running.pages.add("/lamp", "<h1>Desk lamp</h1><p>39.90</p><a href='/desk'>To the desk</a>", title="Lamp")
         running.pages.add("/form", FORM, title="Form")
         running.pages.add("/sent", "<script>document.write(location.search)</script>", title="Sent")
-        running.pages.add("/gate-a", "gate a", title="A", gated=True)
-        running.pages.add("/gate-b", "gate b", title="B", gated=True)
         running.pages.add(
             "/dialog",
             "<button onclick=\"said.textContent = 'Deleted: ' + confirm('Delete it?')\">Delete"
             "</button><p id=said>Still there</p>",
             title="Dialog",
         )
-        running.pages.add("/popup", "<button onclick=\"window.open('/desk')\">Pop</button>", title="Popup")
         running.pages.add("/later", "<script>setTimeout(() => { document.body.append('Arrived') }, 300)</script>Wait")
         yield running
 
@@ -57,19 +52,8 @@ async def stream(mesh: ToolMesh) -> AsyncIterator[ToolStream]:
         yield opened
 
 
-async def visit(stream: ToolStream, mesh: ToolMesh, path: str) -> ToolCompletion:
-    done = await stream.run("browser.open", {"url": mesh.pages.url + path})
-    assert done.outcome == SUCCEEDED, done
-    return done
-
-
-def failure(done: ToolCompletion) -> MeshError:
-    assert done.outcome == tool_pb2.TOOL_OUTCOME_FAILED, done
-    return MeshError.from_status(done.error)
-
-
 async def test_an_opened_page_comes_as_text_with_refs_and_its_address(stream: ToolStream, mesh: ToolMesh) -> None:
-    done = await visit(stream, mesh, "/lamp")
+    done = await mesh.visit(stream, "/lamp")
 
     url = f"{mesh.pages.url}/lamp"
     assert done.result.text.startswith(f"[tab t1] Lamp — {url}\n")
@@ -82,7 +66,7 @@ async def test_an_opened_page_comes_as_text_with_refs_and_its_address(stream: To
 
 async def test_the_stream_tells_which_browser_the_session_has_and_that_it_was_given_back(mesh: ToolMesh) -> None:
     async with mesh.tools.stream() as stream:
-        await visit(stream, mesh, "/lamp")
+        await mesh.visit(stream, "/lamp")
         await stream.close()
 
     kinds = stream.kinds()
@@ -96,13 +80,13 @@ async def test_the_stream_tells_which_browser_the_session_has_and_that_it_was_gi
 
 
 async def test_a_page_that_is_missing_is_shown_with_its_status(stream: ToolStream, mesh: ToolMesh) -> None:
-    done = await visit(stream, mesh, "/nothing")
+    done = await mesh.visit(stream, "/nothing")
     assert "(HTTP 404)" in done.result.text.split("\n")[0]
     assert structured(done)["http_status"] == 404
 
 
 async def test_a_click_follows_a_link_and_back_returns(stream: ToolStream, mesh: ToolMesh) -> None:
-    page = await visit(stream, mesh, "/lamp")
+    page = await mesh.visit(stream, "/lamp")
     clicked = await stream.run("browser.click", {"ref": ref_of(page, "To the desk")})
     back = await stream.run("browser.back")
 
@@ -114,7 +98,7 @@ async def test_a_click_follows_a_link_and_back_returns(stream: ToolStream, mesh:
 async def test_a_form_that_is_filled_in_one_step_is_filled_in_order_and_shown_once(
     stream: ToolStream, mesh: ToolMesh
 ) -> None:
-    page = await visit(stream, mesh, "/form")
+    page = await mesh.visit(stream, "/form")
     calls = [
         stream.call("browser.type", {"ref": ref_of(page, "Name"), "text": "Ada"}),
         stream.call("browser.type", {"ref": ref_of(page, "Town"), "text": "London"}),
@@ -130,19 +114,19 @@ async def test_a_form_that_is_filled_in_one_step_is_filled_in_order_and_shown_on
 
 
 async def test_text_is_submitted_with_enter(stream: ToolStream, mesh: ToolMesh) -> None:
-    page = await visit(stream, mesh, "/form")
+    page = await mesh.visit(stream, "/form")
     sent = await stream.run("browser.type", {"ref": ref_of(page, "Name"), "text": "Ada", "submit": True})
     assert "name=Ada" in sent.result.text
 
 
 async def test_a_key_is_pressed(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/form")
+    await mesh.visit(stream, "/form")
     pressed = await stream.run("browser.press", {"key": "ArrowDown"})
     assert "pressed ArrowDown" in pressed.result.text
 
 
 async def test_scrolling_shows_the_page(stream: ToolStream, mesh: ToolMesh) -> None:
-    page = await visit(stream, mesh, "/form")
+    page = await mesh.visit(stream, "/form")
     for arguments in ({}, {"down": -100}, {"ref": ref_of(page, "Send")}):
         done = await stream.run("browser.scroll", arguments)
         assert done.outcome == SUCCEEDED, done
@@ -150,13 +134,13 @@ async def test_scrolling_shows_the_page(stream: ToolStream, mesh: ToolMesh) -> N
 
 
 async def test_waiting_ends_when_the_text_is_there(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/later")
+    await mesh.visit(stream, "/later")
     done = await stream.run("browser.wait", {"text": "Arrived", "seconds": 10})
     assert "Arrived" in done.result.text
 
 
 async def test_waiting_in_vain_fails_and_shows_the_page(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/lamp")
+    await mesh.visit(stream, "/lamp")
     done = await stream.run("browser.wait", {"text": "Sold out", "seconds": 0.2})
     error = failure(done)
     assert (error.reason_name, error.metadata["tool"]) == ("TOOL_FAILED", "browser.wait")
@@ -169,7 +153,7 @@ async def test_waiting_for_two_things_is_refused(stream: ToolStream) -> None:
 
 
 async def test_a_part_of_a_page_is_shown_alone(stream: ToolStream, mesh: ToolMesh) -> None:
-    page = await visit(stream, mesh, "/lamp")
+    page = await mesh.visit(stream, "/lamp")
     part = await stream.run("browser.snapshot", {"ref": ref_of(page, "Desk lamp")})
     assert "Desk lamp" in part.result.text
     assert "39.90" not in part.result.text
@@ -178,7 +162,7 @@ async def test_a_part_of_a_page_is_shown_alone(stream: ToolStream, mesh: ToolMes
 async def test_a_ref_of_an_older_page_text_is_stale_and_the_error_shows_the_page(
     stream: ToolStream, mesh: ToolMesh
 ) -> None:
-    lamp = await visit(stream, mesh, "/lamp")
+    lamp = await mesh.visit(stream, "/lamp")
     ref = ref_of(lamp, "To the desk")
     look = stream.call("browser.snapshot")
     click = stream.call("browser.click", {"ref": ref})
@@ -196,79 +180,6 @@ async def test_a_ref_that_no_page_text_gave_is_stale(stream: ToolStream, mesh: T
     guess = stream.call("browser.click", {"ref": "e2"})
     assert (await stream.completion(opening)).outcome == SUCCEEDED
     assert failure(await stream.completion(guess)).reason_name == "STALE_REF"
-
-
-async def test_pages_opened_in_one_step_load_at_once_in_tabs_of_their_own_while_files_are_read(
-    mesh: ToolMesh,
-) -> None:
-    """Neither page answers before both were asked for and both files were read: only calls that overlap get through."""
-    async with mesh.tools.stream() as stream:
-        await stream.run("file.write", {"path": "a.txt", "content": "a"})
-        opens = [stream.call("browser.open", {"url": mesh.pages.url + path}) for path in ("/gate-a", "/gate-b")]
-        reads = [stream.call("file.read", {"path": "a.txt"}) for _ in range(2)]
-        await mesh.pages.visited("/gate-a")
-        await mesh.pages.visited("/gate-b")
-        for call in reads:
-            assert (await stream.completion(call)).outcome == SUCCEEDED
-        for path in ("/gate-a", "/gate-b"):
-            mesh.pages.gates[path].set()
-        done = [await stream.completion(call) for call in opens]
-        tabs = structured(await stream.run("browser.tabs"))["tabs"]
-
-    started = [f.call_started.call_id for f in stream.frames if f.HasField("call_started")]
-    finished = [f.call_finished.call_id for f in stream.frames if f.HasField("call_finished")]
-    assert set(started[1:5]) == {*opens, *reads}
-    assert finished.index(reads[1]) < finished.index(opens[0])
-    assert {structured(completion)["tab"] for completion in done} == {"t1", "t2"}
-    assert sorted(tab["title"] for tab in tabs) == ["A", "B"]
-
-
-async def test_a_named_tab_is_used_again(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/lamp")
-    await visit(stream, mesh, "/form")
-    again = await stream.run("browser.open", {"url": f"{mesh.pages.url}/desk", "tab": "t1"})
-    tabs = structured(await stream.run("browser.tabs"))["tabs"]
-    assert structured(again)["tab"] == "t1"
-    assert [(tab["tab"], tab["title"]) for tab in tabs] == [("t1", "Desk"), ("t2", "Form")]
-
-
-async def test_a_call_without_a_tab_means_the_tab_used_last(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/lamp")
-    await visit(stream, mesh, "/desk")
-    assert structured(await stream.run("browser.snapshot"))["title"] == "Desk"
-    await stream.run("browser.snapshot", {"tab": "t1"})
-    assert structured(await stream.run("browser.snapshot"))["title"] == "Lamp"
-
-
-async def test_a_closed_tab_is_gone_and_another_is_used(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/lamp")
-    await visit(stream, mesh, "/desk")
-    await stream.run("browser.close_tab")
-    assert structured(await stream.run("browser.snapshot"))["title"] == "Lamp"
-    assert failure(await stream.run("browser.snapshot", {"tab": "t2"})).reason_name == "TAB_NOT_FOUND"
-
-
-async def test_a_tab_that_was_never_there_is_not_found(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/lamp")
-    for tool, arguments in (("browser.snapshot", {}), ("browser.open", {"url": f"{mesh.pages.url}/desk"})):
-        assert failure(await stream.run(tool, {**arguments, "tab": "t9"})).reason_name == "TAB_NOT_FOUND"
-    assert structured(await stream.run("browser.snapshot"))["title"] == "Lamp"
-
-
-async def test_opening_more_pages_than_there_may_be_tabs_closes_those_used_longest_ago(
-    stream: ToolStream, mesh: ToolMesh
-) -> None:
-    batches: list[set[str]] = []
-    for _ in range(2):
-        calls = [stream.call("browser.open", {"url": f"{mesh.pages.url}/lamp"}) for _ in range(6)]
-        done = [await stream.completion(call) for call in calls]
-        assert [completion.outcome for completion in done] == [SUCCEEDED] * 6
-        batches.append({structured(completion)["tab"] for completion in done})
-    open_now = {tab["tab"] for tab in structured(await stream.run("browser.tabs"))["tabs"]}
-
-    assert len(open_now) == 8
-    assert batches[1] < open_now
-    assert len(batches[0] & open_now) == 2
 
 
 @pytest.mark.parametrize(
@@ -301,28 +212,8 @@ async def test_an_address_that_may_not_be_opened_is_refused_before_a_browser_is_
     assert "browser_leased" not in stream.kinds()
 
 
-async def test_a_page_that_cannot_be_loaded_fails_and_leaves_no_tab_behind(stream: ToolStream, mesh: ToolMesh) -> None:
-    nowhere = {"url": "http://127.0.0.1:1/"}
-    first = failure(await stream.run("browser.open", nowhere))
-    await visit(stream, mesh, "/lamp")
-    second = failure(await stream.run("browser.open", nowhere))
-    tabs = structured(await stream.run("browser.tabs"))["tabs"]
-
-    assert (first.reason_name, second.reason_name) == ("NAVIGATION_FAILED", "NAVIGATION_FAILED")
-    assert first.metadata["cause"]
-    assert [tab["title"] for tab in tabs] == ["Lamp"]
-    assert structured(await stream.run("browser.snapshot"))["title"] == "Lamp"
-
-
-async def test_a_call_on_a_tab_that_did_not_open_says_so(stream: ToolStream, mesh: ToolMesh) -> None:
-    opening = stream.call("browser.open", {"url": "http://127.0.0.1:1/"})
-    looking = stream.call("browser.snapshot")
-    assert failure(await stream.completion(opening)).reason_name == "NAVIGATION_FAILED"
-    assert failure(await stream.completion(looking)).reason_name == "TAB_NOT_FOUND"
-
-
 async def test_a_dialog_is_told_and_answered(stream: ToolStream, mesh: ToolMesh) -> None:
-    page = await visit(stream, mesh, "/dialog")
+    page = await mesh.visit(stream, "/dialog")
     clicked = await stream.run("browser.click", {"ref": ref_of(page, "Delete")})
     blocked = await stream.run("browser.snapshot")
     answered = await stream.run("browser.dialog", {"accept": True})
@@ -334,17 +225,8 @@ async def test_a_dialog_is_told_and_answered(stream: ToolStream, mesh: ToolMesh)
     assert "Deleted: true" in answered.result.text
 
 
-async def test_a_tab_that_a_page_opens_is_told(stream: ToolStream, mesh: ToolMesh) -> None:
-    page = await visit(stream, mesh, "/popup")
-    clicked = await stream.run("browser.click", {"ref": ref_of(page, "Pop")})
-    shown = await stream.run("browser.snapshot", {"tab": "t2"})
-    told = clicked.result.text + (await stream.run("browser.snapshot", {"tab": "t1"})).result.text
-    assert "A page opened the tab t2" in told
-    assert structured(shown)["title"] == "Desk"
-
-
 async def test_a_screenshot_is_kept_as_an_artifact(stream: ToolStream, mesh: ToolMesh) -> None:
-    await visit(stream, mesh, "/lamp")
+    await mesh.visit(stream, "/lamp")
     done = await stream.run("browser.screenshot")
 
     [artifact] = done.result.artifacts
@@ -369,7 +251,7 @@ async def test_a_screenshot_is_kept_as_an_artifact(stream: ToolStream, mesh: Too
 async def test_pictures_and_prints(
     stream: ToolStream, mesh: ToolMesh, tool: str, arguments: dict[str, Any], media_type: str
 ) -> None:
-    page = await visit(stream, mesh, "/lamp")
+    page = await mesh.visit(stream, "/lamp")
     if "ref" in arguments:
         arguments = {"ref": ref_of(page, "Desk lamp")}
     done = await stream.run(tool, arguments)
@@ -380,42 +262,9 @@ async def test_scripts_are_not_offered_by_default(stream: ToolStream) -> None:
     assert failure(await stream.run("browser.evaluate", {"script": "1"})).reason_name == "TOOL_NOT_FOUND"
 
 
-async def test_a_cancelled_open_leaves_no_tab_behind(stream: ToolStream, mesh: ToolMesh) -> None:
-    url = mesh.pages.add("/never", "", gated=True)
-    await visit(stream, mesh, "/lamp")
-    call = stream.call("browser.open", {"url": url})
-    await mesh.pages.visited("/never")
-    stream.cancel(call)
-    done = await stream.completion(call)
-    assert done.outcome == tool_pb2.TOOL_OUTCOME_CANCELLED
-    await visit(stream, mesh, "/desk")
-    tabs = structured(await stream.run("browser.tabs"))["tabs"]
-    assert [tab["title"] for tab in tabs] == ["Lamp", "Desk"]
-
-
-async def test_a_page_that_does_not_answer_in_time_expires_and_the_tab_goes_on(
-    stream: ToolStream, mesh: ToolMesh
-) -> None:
-    url = mesh.pages.add("/slow", "", gated=True)
-    page = await visit(stream, mesh, "/lamp")
-    done = await stream.run("browser.open", {"url": url, "tab": structured(page)["tab"]}, timeout=0.3)
-    assert done.outcome == tool_pb2.TOOL_OUTCOME_EXPIRED
-    again = await stream.run("browser.open", {"url": f"{mesh.pages.url}/desk", "tab": "t1"})
-    assert structured(again)["title"] == "Desk"
-
-
-async def test_a_slow_page_is_told_of(stream: ToolStream, mesh: ToolMesh) -> None:
-    url = mesh.pages.add("/slowly", "", title="Slowly", gated=True)
-    call = stream.call("browser.open", {"url": url})
-    frame = await stream.wait_for(lambda f: f.call_progress.call_id == call)
-    mesh.pages.gates["/slowly"].set()
-    assert frame.call_progress.progress.message == f"Loading {url}"
-    assert (await stream.completion(call)).outcome == SUCCEEDED
-
-
 async def test_a_stream_that_is_gone_gives_its_browser_back(mesh: ToolMesh) -> None:
     async with mesh.tools.stream() as stream:
-        await visit(stream, mesh, "/lamp")
+        await mesh.visit(stream, "/lamp")
         assert (await mesh.pool()).leased >= 1
         await stream.abandon()
     await mesh.none_leased()
@@ -424,7 +273,7 @@ async def test_a_stream_that_is_gone_gives_its_browser_back(mesh: ToolMesh) -> N
 async def test_a_client_that_closes_and_does_not_wait_gives_its_browser_back(mesh: ToolMesh) -> None:
     for number in range(5):
         async with mesh.tools.stream() as stream:
-            await visit(stream, mesh, "/lamp")
+            await mesh.visit(stream, "/lamp")
             stream.send(close=stream_pb2.Close())
             await asyncio.sleep(0.002 * number)
     await mesh.none_leased()

@@ -10,14 +10,13 @@ import pytest
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import tool_pb2
 from tests.support.tool_mesh import ToolMesh, browser_server, tool_mesh
-from tests.support.tool_stream import ToolStream, structured, tool_server
+from tests.support.tool_stream import ToolStream, failure, structured, tool_server
 from tests.support.web_pages import WebPages, web_pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from meshwright.v1.tool_pb2 import ToolCompletion
     from meshwright.v1.tool_service_pb2 import BrowserState, ExecuteResponse
 
 SUCCEEDED = tool_pb2.TOOL_OUTCOME_SUCCEEDED
@@ -42,11 +41,6 @@ def kill_browser() -> None:
     for process in psutil.Process().children(recursive=True):
         if "chrom" in process.name() or "headless" in process.name():
             process.kill()
-
-
-def failure(done: ToolCompletion) -> MeshError:
-    assert done.outcome == tool_pb2.TOOL_OUTCOME_FAILED, done
-    return MeshError.from_status(done.error)
 
 
 def released(frame: ExecuteResponse) -> bool:

@@ -12,9 +12,10 @@ from meshwright.browser.service import browser_service
 from meshwright.browser.settings import BrowserSettings
 from meshwright.serving.channel import open_channel
 from meshwright.serving.server import Server
+from meshwright.v1 import tool_pb2
 from meshwright.v1.browser_service_pb2 import GetPoolRequest, Pool
 from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
-from tests.support.tool_stream import ToolClient, structured, tool_server
+from tests.support.tool_stream import ToolClient, ToolStream, structured, tool_server
 from tests.support.web_pages import WebPages, web_pages
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ class ToolMesh:
     tools: ToolClient
     pages: WebPages
     browsers: BrowserServiceStub
+
+    async def visit(self, stream: ToolStream, path: str) -> ToolCompletion:
+        """Opens one of the pages in a new tab."""
+        done = await stream.run("browser.open", {"url": self.pages.url + path})
+        assert done.outcome == tool_pb2.TOOL_OUTCOME_SUCCEEDED, done
+        return done
 
     async def pool(self) -> Pool:
         """The state of the browser pool."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 
 from meshwright.serving.channel import open_channel
+from meshwright.serving.errors import MeshError
 from meshwright.serving.server import Server
 from meshwright.tools.json_struct import to_json, to_struct
 from meshwright.tools.run import tools_service
@@ -156,6 +157,12 @@ async def tool_server(folder: Path, tools: Iterable[Tool] | None = None, **setti
     loaded = ToolSettings.load(listen=f"unix:{folder}/tools.sock", data_dir=folder / "data", stop_grace=1.0, **settings)
     async with Server(tools_service(loaded, tools), loaded) as server, open_channel(server.address) as channel:
         yield ToolClient(server, channel)
+
+
+def failure(completion: tool_pb2.ToolCompletion) -> MeshError:
+    """Why a call failed, as it must have."""
+    assert completion.outcome == tool_pb2.TOOL_OUTCOME_FAILED, completion
+    return MeshError.from_status(completion.error)
 
 
 def structured(completion: tool_pb2.ToolCompletion) -> dict[str, Any]:
