@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
+    from meshwright.tools.tool import Tool
     from tests.model_script import Script, Steps
 
 READY_SECONDS = 30.0
@@ -61,47 +62,76 @@ class Replica:
 
 
 @dataclass
-class Replicas:
-    """The agents, the gateway before them, and their model."""
+class Fleet:
+    """The agents and their model."""
 
-    gateway: Gateway
     model: ModelServer
     agents: dict[str, Replica] = field(default_factory=dict)
 
 
+@dataclass
+class Replicas(Fleet):
+    """The agents with a gateway before them."""
+
+    gateway: Gateway = field(kw_only=True)
+
+
 @asynccontextmanager
-async def agent_replicas(
+async def agent_fleet(
     folder: Path,
-    redis_url: str,
+    store_url: str,
     script: Script | Steps,
     names: Sequence[str],
     *,
     started: Sequence[str] | None = None,
-    environment: dict[str, str] | None = None,
-    gateway: Mapping[str, object] | None = None,
-) -> AsyncIterator[Replicas]:
-    """Those of `started` run (default: all). The gateway knows all of them, unless its own settings say otherwise."""
+    tools: Sequence[Tool] | None = (),
+    environment: Mapping[str, str] | None = None,
+    each: Mapping[str, Mapping[str, str]] | None = None,
+) -> AsyncIterator[Fleet]:
+    """Those of `started` run (default: all).
+
+    `environment` is for all of them, `each` for one by its name. They share these tools; None gives them the mesh's own.
+    """
     tools_address = Address(path=str(folder / "tools.sock"))
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(ModelServer(script))
-        tools = ToolSettings.load(listen=tools_address, data_dir=folder)
-        await stack.enter_async_context(Server(tools_service(tools, ()), tools))
+        tool_settings = ToolSettings.load(listen=tools_address, data_dir=folder)
+        await stack.enter_async_context(Server(tools_service(tool_settings, tools), tool_settings))
         variables = clean_environment(
             MESHWRIGHT_DATA_DIR=str(folder),
-            MESHWRIGHT_STORE_URL=redis_url,
+            MESHWRIGHT_STORE_URL=store_url,
             MESHWRIGHT_TOOLS_ADDRESS=str(tools_address),
             MESHWRIGHT_MODEL="openai:scripted",
             MESHWRIGHT_OPENAI_BASE_URL=model.base_url,
             **(environment or {}),
         )
-        agents = {name: Replica(name, folder, variables) for name in names}
+        agents = {name: Replica(name, folder, {**variables, **(each or {}).get(name, {})}) for name in names}
         for agent in agents.values():
             stack.push_async_callback(_kill, agent)
         await asyncio.gather(*(agents[name].start() for name in (names if started is None else started)))
-        addresses = ",".join(str(agent.address) for agent in agents.values())
+        yield Fleet(model, agents)
+
+
+@asynccontextmanager
+async def agent_replicas(
+    folder: Path,
+    store_url: str,
+    script: Script | Steps,
+    names: Sequence[str],
+    *,
+    started: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    each: Mapping[str, Mapping[str, str]] | None = None,
+    gateway: Mapping[str, object] | None = None,
+) -> AsyncIterator[Replicas]:
+    """A fleet without tools, as `agent_fleet` has it. The gateway knows all agents, unless its own settings say otherwise."""
+    async with agent_fleet(
+        folder, store_url, script, names, started=started, environment=environment, each=each
+    ) as fleet:
+        addresses = ",".join(str(agent.address) for agent in fleet.agents.values())
         settings = upstream_settings(folder, **{"agent_address": addresses, **(gateway or {})})
-        running = await stack.enter_async_context(Gateway(settings))
-        yield Replicas(running, model, agents)
+        async with Gateway(settings) as running:
+            yield Replicas(fleet.model, fleet.agents, gateway=running)
 
 
 async def _kill(agent: Replica) -> None:
