@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from meshwright.store.interface import Store
+from meshwright.store.redis.store import RedisStore
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
-from tests.support.store_drive import a_store
+from tests.support.store_drive import a_store, two_replicas
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,18 @@ async def store(store_address: str, tmp_path: Path) -> AsyncIterator[Store]:
     """A store with nothing in it."""
     async with a_store(store_address, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def replicas(redis_url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
+    """Two replicas of the shared store, with nothing in it."""
+    async with two_replicas(redis_url) as both:
+        yield both
+
+
+@pytest.fixture
+async def admin(redis_url: str) -> AsyncIterator[Any]:
+    """A connection to the module's Redis that no store uses."""
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()

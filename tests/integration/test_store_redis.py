@@ -1,15 +1,13 @@
-"""The shared store under several replicas, lost connections, lost answers and a server that dies."""
+"""The shared store under several replicas, lost connections and a server that dies."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from meshwright.agent.service import agent_service
 from meshwright.agent.settings import AgentSettings
@@ -24,7 +22,6 @@ from meshwright.store.interface import (
     ClaimedRun,
     Draft,
     InputDelivered,
-    Page,
     RunWaiting,
     SessionDeleted,
     Signal,
@@ -39,59 +36,27 @@ from meshwright.v1.event_pb2 import (
     ApprovalState,
     Event,
     EventKind,
-    Notice,
 )
-from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState
-from meshwright.v1.session_pb2 import Session
-from tests.support.redis_server import RedisServer, flush
+from tests.support.redis_server import RedisServer
+from tests.support.store_drive import (
+    LEASE,
+    ME,
+    a_claim,
+    a_notice,
+    a_replica,
+    a_run,
+    a_session,
+    refusal,
+)
 
-ME, SESSION, RUN = "local", "ses_1", "run_1"
+SESSION, RUN = "ses_1", "run_1"
 PATIENCE = 20.0
-LEASE = 30.0
-
-
-@pytest.fixture
-async def replicas(redis_url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
-    await flush(redis_url)
-    async with opened(redis_url) as first, opened(redis_url) as second:
-        yield first, second
-
-
-@pytest.fixture
-async def admin(redis_url: str) -> AsyncIterator[Any]:
-    """A connection that no store uses."""
-    client = Redis.from_url(redis_url)
-    yield client
-    await client.aclose()
-
-
-@contextlib.asynccontextmanager
-async def opened(url: str) -> AsyncIterator[RedisStore]:
-    store = await RedisStore.open(url)
-    yield store
-    await store.close()
-
-
-def a_notice(text: str, run_id: str = "") -> Draft:
-    event = Event(session_id=SESSION, run_id=run_id, notice=Notice(text=text))
-    return Draft(EventKind.EVENT_KIND_NOTICE, run_id, event.SerializeToString())
-
-
-async def a_session(store: RedisStore) -> None:
-    await store.create_session(Session(session_id=SESSION, principal=ME), None)
-
-
-async def a_run(store: RedisStore, run_id: str = RUN) -> Run:
-    run = Run(run_id=run_id, session_id=SESSION, state=RunState.RUN_STATE_QUEUED, spec=RunSpec(task="t"))
-    return await store.enqueue_run(ME, run, [a_notice("queued", run_id)], None, reject_if_busy=False)
 
 
 async def a_claimed_run(store: RedisStore, lease: float = LEASE) -> Claim:
     await a_session(store)
     await a_run(store)
-    claimed = await store.claim_run("first", lease)
-    assert claimed is not None
-    return claimed.claim
+    return (await a_claim(store, lease, "first")).claim
 
 
 async def texts(store: RedisStore) -> list[str]:
@@ -120,12 +85,6 @@ async def eventually(attempt: Callable[[], Awaitable[Any]]) -> Any:
             if given := await attempt():
                 return given
             await asyncio.sleep(0.01)
-
-
-async def refusal(work: Awaitable[object]) -> str:
-    with pytest.raises(MeshError) as caught:
-        await work
-    return caught.value.reason_name
 
 
 async def test_what_one_replica_appends_is_live_at_the_other(replicas: tuple[RedisStore, RedisStore]) -> None:
@@ -167,7 +126,7 @@ async def test_a_run_is_taken_over_when_its_lease_is_over_and_the_deposed_can_ap
     assert (claimed.run.attempt, claimed.claim.run_id) == (2, RUN)
     assert claimed.claim.token > deposed.token
     assert await refusal(here.append(deposed, [a_notice("too late", RUN)])) == "RUN_CLAIM_LOST"
-    assert await here.renew_claims([deposed], LEASE) == [deposed]
+    assert (await here.renew_claims([deposed], LEASE)).lost == [deposed]
     await there.append(claimed.claim, [a_notice("theirs", RUN)])
     assert await texts(here) == ["queued", "mine", "theirs"]
 
@@ -178,7 +137,7 @@ async def test_a_lease_that_is_renewed_is_not_taken_over(replicas: tuple[RedisSt
     loop = asyncio.get_running_loop()
     end = loop.time() + 1.0
     while loop.time() < end:
-        assert await here.renew_claims([claim], 0.3) == []
+        assert await here.renew_claims([claim], 0.3) == ([], [])
         assert await there.claim_run("second", LEASE) is None
         await asyncio.sleep(0.05)
 
@@ -269,107 +228,6 @@ async def test_connections_that_are_killed_lose_and_double_nothing(
         assert await live_texts(subscription, len(logged) - 1) == logged[1:]
 
 
-class Relay:
-    """Stands before a server and can lose the answer to a script: what was sent is done, and nobody hears of it."""
-
-    def __init__(self, server: str, path: Path) -> None:
-        self._server = server.removeprefix("unix://")
-        self._path = path
-        self.url = f"unix://{path}"
-        self.lose = 0
-        """How many more answers are lost, each with its connection."""
-        self.lost = 0
-
-    @contextlib.asynccontextmanager
-    async def run(self) -> AsyncIterator[Relay]:
-        async with await asyncio.start_unix_server(self._serve, self._path):
-            yield self
-
-    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_unix_connection(self._server)
-        back = asyncio.create_task(self._carry(server, to_client))
-        try:
-            while data := await client.read(1 << 20):
-                losing = b"EVALSHA" in data and self.lose > 0
-                if losing:
-                    self.lose -= 1
-                    self.lost += 1
-                    back.cancel()
-                    await asyncio.wait([back])
-                to_server.write(data)
-                if losing:
-                    await server.read(1)
-                    break
-        finally:
-            back.cancel()
-            for writer in (to_server, to_client):
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
-
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(1 << 20):
-            sink.write(data)
-            await sink.drain()
-        sink.close()
-
-
-async def test_a_change_whose_answer_was_lost_happens_once_and_is_answered(redis_url: str, tmp_path: Path) -> None:
-    await flush(redis_url)
-    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
-        claim = await a_claimed_run(store)
-        relay.lose = 2
-        appended = await store.append(claim, [a_notice("once", RUN), a_notice("only", RUN)])
-        assert [event.sequence for event in appended] == [2, 3]
-        relay.lose = 1
-        queued = await a_run(store, "run_2")
-        assert (queued.run_id, queued.first_sequence) == ("run_2", 4)
-        relay.lose = 1
-        ended = Run(run_id=RUN, session_id=SESSION, state=RunState.RUN_STATE_FINISHED)
-        ended.outcome = RunOutcome.RUN_OUTCOME_COMPLETED
-        end = Draft(EventKind.EVENT_KIND_RUN_FINISHED, RUN, Event(run_id=RUN).SerializeToString())
-        await store.append(claim, [end], ended)
-        assert (await store.get_run(ME, SESSION, RUN)).finish_sequence == ended.finish_sequence == 5
-        assert relay.lost == 4
-        assert await texts(store) == ["queued", "once", "only", "queued", ""]
-        assert [run.run_id for run, _ in await store.list_runs(ME, SESSION, Page(10))] == ["run_2", RUN]
-
-
-async def test_a_deletion_whose_answer_was_lost_is_one(redis_url: str, tmp_path: Path) -> None:
-    await flush(redis_url)
-    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
-        await a_session(store)
-        relay.lose = 1
-        await store.delete_session(ME, SESSION, None)
-        assert relay.lost == 1
-        assert await refusal(store.delete_session(ME, SESSION, None)) == "SESSION_NOT_FOUND"
-
-
-async def test_a_claim_whose_return_was_not_answered_is_free(redis_url: str, tmp_path: Path) -> None:
-    await flush(redis_url)
-    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
-        claim = await a_claimed_run(store)
-        relay.lose = 1
-        await store.release_claims([claim])
-        claimed = await store.claim_run("second", LEASE)
-        assert claimed is not None
-        assert claimed.run.attempt == 2
-
-
-async def test_a_claim_whose_answer_was_lost_is_held(redis_url: str, tmp_path: Path) -> None:
-    await flush(redis_url)
-    async with Relay(redis_url, tmp_path / "relay.sock").run() as relay, opened(relay.url) as store:
-        await a_session(store)
-        await a_run(store)
-        relay.lose = 1
-        claimed = await store.claim_run("first", LEASE)
-        assert relay.lost == 1
-        assert claimed is not None
-        assert claimed.run.attempt == 1
-        await store.append(claimed.claim, [a_notice("mine", RUN)])
-        assert await store.claim_run("second", LEASE) is None
-
-
 async def test_any_number_of_reads_at_once_wait_for_few_connections(
     replicas: tuple[RedisStore, RedisStore], admin: Any
 ) -> None:
@@ -391,7 +249,7 @@ async def test_a_server_that_forgot_the_script_is_given_it_again(
 
 async def test_a_server_that_dies_comes_back_with_all_that_was_acknowledged(tmp_path: Path) -> None:
     with RedisServer(tmp_path, durable=True) as server:
-        async with opened(server.url) as store:
+        async with a_replica(server.url) as store:
             claim = await a_claimed_run(store)
             subscription = store.subscribe(SESSION)
             await store.read(SESSION, 0, 1)
@@ -410,7 +268,7 @@ async def test_a_server_that_dies_comes_back_with_all_that_was_acknowledged(tmp_
 
 async def test_a_server_that_stays_away_is_unavailable(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
-        async with opened(server.url) as store:
+        async with a_replica(server.url) as store:
             claim = await a_claimed_run(store)
             server.kill()
             assert await refusal(store.get_session(ME, SESSION)) == "UNAVAILABLE"

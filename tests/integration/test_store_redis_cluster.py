@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,7 @@ from meshwright.store.redis import keys
 from meshwright.store.redis.store import RedisStore
 from meshwright.v1.event_pb2 import Event
 from tests.support.redis_cluster import NODES, RedisCluster
-from tests.support.redis_server import flush
-from tests.support.store_drive import ME, a_claim, a_notice, a_run, a_session, an_end, sequences, taken
+from tests.support.store_drive import ME, a_claim, a_notice, a_run, a_session, an_end, sequences, taken, two_replicas
 
 SESSIONS = 12
 LIMITS = Quotas(sessions=SESSIONS, open_runs=SESSIONS)
@@ -26,12 +24,8 @@ PATIENCE = 30.0
 
 @pytest.fixture
 async def replicas(cluster_url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
-    await flush(cluster_url)
-    async with AsyncExitStack() as stack:
-        stores = [await RedisStore.open(cluster_url) for _ in range(2)]
-        for store in stores:
-            stack.push_async_callback(store.close)
-        yield stores[0], stores[1]
+    async with two_replicas(cluster_url) as both:
+        yield both
 
 
 async def test_sessions_of_every_node_are_listed_claimed_followed_and_trimmed(

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from meshwright.store.interface import Quotas
 from meshwright.store.redis import keys
@@ -15,7 +14,7 @@ from meshwright.store.redis.plan import now
 from meshwright.store.redis.store import RedisStore
 from meshwright.v1.run_pb2 import Usage
 from tests.support.redis_server import flush
-from tests.support.store_drive import ME, a_claim, a_run, a_session, refusal
+from tests.support.store_drive import ME, a_claim, a_replica, a_run, a_session, refusal
 
 ONE = Quotas(sessions=1, open_runs=1)
 
@@ -23,16 +22,8 @@ ONE = Quotas(sessions=1, open_runs=1)
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[RedisStore]:
     await flush(redis_url)
-    opened = await RedisStore.open(redis_url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def admin(redis_url: str) -> AsyncIterator[Any]:
-    client = Redis.from_url(redis_url)
-    yield client
-    await client.aclose()
+    async with a_replica(redis_url) as opened:
+        yield opened
 
 
 async def test_a_place_for_a_session_that_never_came_is_given_to_another(store: RedisStore, admin: Any) -> None:

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from meshwright.store.interface import Retention
 from meshwright.store.redis import keys, trimming
 from meshwright.store.redis.plan import now
 from meshwright.store.redis.store import RedisStore
 from meshwright.store.refusals import TrimmedError
-from tests.support.redis_server import flush
 from tests.support.store_drive import a_claim, a_notice, a_run, a_session, an_end, sequences
 
 PATIENCE = 15.0
 LONG_AGO = 1000.0
 OLD = Retention(finished_before=LONG_AGO + 1)
 HOUR_MICROS = 3600 * 1_000_000
-
-
-@pytest.fixture
-async def replicas(redis_url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
-    await flush(redis_url)
-    async with AsyncExitStack() as stack:
-        stores = [await RedisStore.open(redis_url) for _ in range(2)]
-        for store in stores:
-            stack.push_async_callback(store.close)
-        yield stores[0], stores[1]
-
-
-@pytest.fixture
-async def admin(redis_url: str) -> AsyncIterator[Any]:
-    client = Redis.from_url(redis_url)
-    yield client
-    await client.aclose()
 
 
 async def an_old_run(store: RedisStore, run_id: str = "run_1") -> None:

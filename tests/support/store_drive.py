@@ -14,6 +14,7 @@ from meshwright.serving.errors import MeshError
 from meshwright.store.interface import NO_QUOTAS, ClaimedRun, Draft, Once, Quotas, Store
 from meshwright.store.live import Subscription
 from meshwright.store.opening import open_store
+from meshwright.store.redis.store import RedisStore
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Event, EventKind, Notice, RunFinished
 from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState
@@ -32,6 +33,22 @@ async def a_store(address: str, folder: Path) -> AsyncIterator[Store]:
     opened = await open_store(address, folder / "store.sqlite3")
     yield opened
     await opened.close()
+
+
+@asynccontextmanager
+async def a_replica(url: str) -> AsyncIterator[RedisStore]:
+    """A store on a server as it is, for what only the shared store promises."""
+    opened = await RedisStore.open(url)
+    yield opened
+    await opened.close()
+
+
+@asynccontextmanager
+async def two_replicas(url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]:
+    """Two stores on a server with nothing in it."""
+    await flush(url)
+    async with a_replica(url) as first, a_replica(url) as second:
+        yield first, second
 
 
 async def taken(subscription: Subscription, count: int) -> list[StoredEvent]:
