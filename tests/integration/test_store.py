@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshwright.serving.errors import MeshError
-from meshwright.store.interface import CancelRequested, Draft, Once, Page, RunWaiting, SessionDeleted, Signal, Store
+from meshwright.store.interface import (
+    CancelRequested,
+    Draft,
+    Once,
+    Page,
+    Renewal,
+    RunWaiting,
+    SessionDeleted,
+    Signal,
+    Store,
+)
 from meshwright.store.live import MAX_BEHIND_EVENTS
 from meshwright.store.opening import StoreInUseError
 from meshwright.store.sqlite.store import SqliteStore
@@ -121,9 +131,22 @@ async def test_a_run_whose_lease_is_over_is_claimed_again_and_its_old_holder_can
     assert taken.claim.token > deposed.claim.token
 
     assert await refusal(store.append(deposed.claim, [a_notice()])) == "RUN_CLAIM_LOST"
-    assert await store.renew_claims([deposed.claim, taken.claim], LEASE) == [deposed.claim]
+    assert await store.renew_claims([deposed.claim, taken.claim], LEASE) == Renewal(lost=[deposed.claim], cancelled=[])
     (event,) = await store.append(taken.claim, [a_notice()])
     assert event.sequence == 2
+
+
+async def test_whoever_renews_a_claim_is_told_that_the_run_was_cancelled(store: Store) -> None:
+    await a_session(store)
+    await a_run(store)
+    claimed = await store.claim_run("me", LEASE)
+    assert claimed is not None
+    assert await store.renew_claims([claimed.claim], LEASE) == Renewal(lost=[], cancelled=[])
+    await store.cancel_run(ME, "ses_1", "run_1", None, settled)
+    for _ in range(2):
+        assert await store.renew_claims([claimed.claim], LEASE) == Renewal(lost=[], cancelled=[claimed.claim])
+    deposed = claimed.claim._replace(token=claimed.claim.token - 1)
+    assert await store.renew_claims([deposed], LEASE) == Renewal(lost=[deposed], cancelled=[])
 
 
 async def test_a_run_ends_once(store: Store) -> None:

@@ -135,7 +135,7 @@ async def test_a_claim_that_is_given_back_can_be_taken_at_once(store: Store) -> 
     await store.release_claims([held.claim])
     assert signals == [RunWaiting()]
     assert await refusal(store.append(held.claim, [a_notice()])) == "RUN_CLAIM_LOST"
-    assert await store.renew_claims([held.claim], LEASE) == [held.claim]
+    assert (await store.renew_claims([held.claim], LEASE)).lost == [held.claim]
 
     taken = await a_claim(store, owner="other")
     assert taken.run.attempt == 2

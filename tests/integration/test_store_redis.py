@@ -29,25 +29,9 @@ from meshwright.store.interface import (
 from meshwright.store.live import Subscription
 from meshwright.store.redis import keys
 from meshwright.store.redis.store import RedisStore
-from meshwright.v1.event_pb2 import (
-    Approval,
-    ApprovalRequested,
-    ApprovalResolved,
-    ApprovalState,
-    Event,
-    EventKind,
-)
+from meshwright.v1.event_pb2 import Approval, ApprovalRequested, ApprovalResolved, ApprovalState, Event, EventKind
 from tests.support.redis_server import RedisServer
-from tests.support.store_drive import (
-    LEASE,
-    ME,
-    a_claim,
-    a_notice,
-    a_replica,
-    a_run,
-    a_session,
-    refusal,
-)
+from tests.support.store_drive import LEASE, ME, a_claim, a_notice, a_replica, a_run, a_session, refusal
 
 SESSION, RUN = "ses_1", "run_1"
 PATIENCE = 20.0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
+
 from meshwright.agent.compose import current_time
+from meshwright.agent.ending import is_the_stores
 from meshwright.agent.identifiers import new_id
 from meshwright.agent.metrics import agent_metrics
 from meshwright.serving.errors import MeshError
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from meshwright.v1.tool_pb2 import Tool
 
 ANNOTATED, DESTRUCTIVE, NONE = "annotated", "destructive", "none"
+LOOK_SECONDS = 10.0
+log = structlog.get_logger(__name__)
 
 
 class ApprovalPolicy(NamedTuple):
@@ -94,17 +100,14 @@ class Approvals:
         found = await self._read(approval.approval_id)
         if found is not None:
             return found
+        agent_metrics.approval_awaited(1)
         try:
             async with asyncio.timeout(approval.expire_time.ToNanoseconds() / 1e9 - time.time()):
-                agent_metrics.approval_awaited(1)
-                await answered.wait()
+                return await self._settled(approval.approval_id, answered)
         except TimeoutError:
             return await self.settle(approval.approval_id, ApprovalState.APPROVAL_STATE_EXPIRED)
         finally:
             agent_metrics.approval_awaited(-1)
-        settled = await self._read(approval.approval_id)
-        assert settled is not None
-        return settled
 
     async def settle(self, approval_id: str, state: ApprovalState.ValueType) -> ApprovalResolved:
         """Settle a question that no person answers any more; the answer that came first where there is one."""
@@ -122,6 +125,21 @@ class Approvals:
                 raise
             return await self._read(approval_id) or resolution
         return resolution
+
+    async def _settled(self, approval_id: str, answered: asyncio.Event) -> ApprovalResolved:
+        """Wait for the answer. The signal that tells of it may get lost, so the store is asked now and then."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await answered.wait()
+            answered.clear()
+            try:
+                if (found := await self._read(approval_id)) is not None:
+                    return found
+            except MeshError as error:
+                if not is_the_stores(error):
+                    raise
+                log.warning("approval.not_read", approval_id=approval_id, reason=error.reason_name)
 
     async def _read(self, approval_id: str) -> ApprovalResolved | None:
         found = await self._store.get_approval(self._log.principal, self._log.run.session_id, approval_id)

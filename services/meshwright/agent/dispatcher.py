@@ -210,13 +210,13 @@ class Dispatcher:
             await self._renew()
 
     async def _renew(self) -> None:
-        """Renew all claims, and stop working on what is another's."""
+        """Renew all claims, stop working on what is another's, and end what was cancelled while signals got lost."""
         engaged = {each.worker.claim: each for each in self._everybody()}
         if not engaged:
             return
         until = time.monotonic() + LEASE_SECONDS
         try:
-            lost = await self._parts.store.renew_claims(tuple(engaged), LEASE_SECONDS)
+            lost, cancelled = await self._parts.store.renew_claims(tuple(engaged), LEASE_SECONDS)
         except MeshError as error:
             log.warning("dispatcher.renewal_failed", reason=error.reason_name)
             return
@@ -224,8 +224,10 @@ class Dispatcher:
             if claim in lost:
                 agent_metrics.claim_lost()
                 task.cancel()
-            else:
-                worker.renewed(until)
+                continue
+            worker.renewed(until)
+            if claim in cancelled:
+                worker.cancel()
 
 
 async def _work(worker: Worker, before: Engaged | None) -> Run | None:

@@ -49,7 +49,7 @@ class RunLog:
         """
         if self.overdue:
             until = time.monotonic() + LEASE_SECONDS
-            if await self._store.renew_claims([self.claim], LEASE_SECONDS):
+            if (await self._store.renew_claims([self.claim], LEASE_SECONDS)).lost:
                 raise claim_lost(self.run.run_id)
             self.held_until = until
 

@@ -89,7 +89,9 @@ class Worker:
         self._loop.leave()
 
     def cancel(self) -> None:
-        """End the run as cancelled."""
+        """End the run as cancelled. Once is enough: again would cut short how its calls are ended."""
+        if self._cancelled:
+            return
         self._cancelled = True
         if self._looping is not None:
             self._looping.cancel()

@@ -78,6 +78,15 @@ class Quotas(NamedTuple):
 NO_QUOTAS = Quotas()
 
 
+class Renewal(NamedTuple):
+    """What became of claims that were to be renewed. The others hold for another lease."""
+
+    lost: list[Claim]
+    """Another has the run, or it has ended."""
+    cancelled: list[Claim]
+    """Renewed, but somebody asked for the run's end."""
+
+
 class Retention(NamedTuple):
     """What of a log may be removed: whole runs that ended, the oldest first, with the events between them."""
 
@@ -274,8 +283,8 @@ class Store(Protocol):
         """Give runs back, so that any replica can claim them at once. These claims are lost; those that were lost before are left out."""
         ...
 
-    async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> list[Claim]:
-        """Renew claims; returns those that are lost."""
+    async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> Renewal:
+        """Renew claims, and tell of their runs what a signal may have told before: signals can get lost."""
         ...
 
     def append(

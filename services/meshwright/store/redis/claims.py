@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
-from meshwright.store.interface import Claim, ClaimedRun
+from msgspec.structs import replace
+
+from meshwright.store.interface import Claim, ClaimedRun, Renewal
 from meshwright.store.redis import keys
 from meshwright.store.redis.connection import Client, answered
 from meshwright.store.redis.plan import Plan, now, run_field
@@ -145,15 +147,24 @@ async def _descends(client: Client, session_id: str, run_id: str, ancestor: str)
     return run_id == ancestor
 
 
-async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
-    """Renew claims, all at once: one after the other they would take a busy replica longer than a lease. Those that are lost."""
+async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> Renewal:
+    """See Store.renew_claims. All at once: one after the other they would take a busy replica longer than a lease."""
     until = str(now() + lease_micros)
 
-    def renewal(held: Claim) -> Plan:
-        return Plan(absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until})
+    async def renewed(held: Claim) -> str:
+        plan = Plan(absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until})
+        not_cancelled = (run_field(held.run_id, "cancelled"), "", "cancelled")
+        code = await carry_out(held.session_id, replace(plan, guards=[*plan.guards, not_cancelled]))
+        if code == "cancelled":
+            code = "cancelled" if await carry_out(held.session_id, plan) == "done" else "claim"
+        return code
 
-    codes = await asyncio.gather(*(carry_out(held.session_id, renewal(held)) for held in claims))
-    return [held for held, code in zip(claims, codes, strict=True) if code != "done"]
+    codes = await asyncio.gather(*(renewed(held) for held in claims))
+    outcomes = list(zip(claims, codes, strict=True))
+    return Renewal(
+        [held for held, code in outcomes if code not in ("done", "cancelled")],
+        [held for held, code in outcomes if code == "cancelled"],
+    )
 
 
 async def release(client: Client, carry_out: CarryOut, claims: Sequence[Claim]) -> None:

@@ -15,6 +15,7 @@ from meshwright.store.interface import (
     Once,
     Page,
     Quotas,
+    Renewal,
     Retention,
     SettledApproval,
     Signal,
@@ -200,7 +201,7 @@ class RedisStore:
         await claims.release(self._client, self._replica.code_of, held)
         await self._replica.wake()
 
-    async def renew_claims(self, claims_held: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+    async def renew_claims(self, claims_held: Sequence[Claim], lease_seconds: float) -> Renewal:
         """See Store."""
         return await claims.renew(self._replica.code_of, claims_held, int(lease_seconds * 1_000_000))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from meshwright.store.interface import Claim, ClaimedRun, Draft
+from meshwright.store.interface import Claim, ClaimedRun, Draft, Renewal
 from meshwright.store.refusals import claim_lost, run_finished, run_not_found
 from meshwright.store.sqlite import events
 from meshwright.store.sqlite.rows import UNFINISHED, now, record_of, timestamp
@@ -119,18 +119,20 @@ def _owner_of(connection: sqlite3.Connection, claim: Claim) -> tuple[str, int]:
     return row[0], row[1]
 
 
-def renew(connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int) -> list[Claim]:
-    """Renew claims; those that are lost."""
+def renew(connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int) -> Renewal:
+    """See Store.renew_claims."""
     until = now() + lease_micros
-    lost = []
+    renewal = Renewal([], [])
     for held in claims:
-        changed = connection.execute(
-            f"UPDATE runs SET lease_until = ? WHERE {HELD}",  # noqa: S608 - a constant
+        renewed = connection.execute(
+            f"UPDATE runs SET lease_until = ? WHERE {HELD} RETURNING cancelled",  # noqa: S608 - a constant
             (until, held.run_id, held.token, ACTIVE),
-        )
-        if changed.rowcount == 0:
-            lost.append(held)
-    return lost
+        ).fetchone()
+        if renewed is None:
+            renewal.lost.append(held)
+        elif renewed[0]:
+            renewal.cancelled.append(held)
+    return renewal
 
 
 def release(connection: sqlite3.Connection, claims: Sequence[Claim]) -> None:

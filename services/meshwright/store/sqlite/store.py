@@ -25,6 +25,7 @@ from meshwright.store.interface import (
     Once,
     Page,
     Quotas,
+    Renewal,
     Retention,
     RunWaiting,
     SessionDeleted,
@@ -242,7 +243,7 @@ class SqliteStore:
         """See Store."""
         await self._writer.submit(lambda c: claims.release(c, held), lambda _: self._listener(RunWaiting()))
 
-    async def renew_claims(self, held: Sequence[Claim], lease_seconds: float) -> list[Claim]:
+    async def renew_claims(self, held: Sequence[Claim], lease_seconds: float) -> Renewal:
         """See Store."""
         return await self._writer.submit(lambda c: claims.renew(c, held, int(lease_seconds * 1_000_000)))
 
