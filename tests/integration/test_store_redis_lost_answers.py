@@ -7,28 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from meshwright.store.interface import (
-    Claim,
-    Draft,
-    Page,
-)
+from meshwright.store.interface import Claim, Draft, Page
 from meshwright.store.redis.store import RedisStore
-from meshwright.v1.event_pb2 import (
-    Event,
-    EventKind,
-)
+from meshwright.v1.event_pb2 import Event, EventKind
 from meshwright.v1.run_pb2 import Run, RunOutcome, RunState
 from tests.support.redis_server import flush
-from tests.support.store_drive import (
-    LEASE,
-    ME,
-    a_claim,
-    a_notice,
-    a_replica,
-    a_run,
-    a_session,
-    refusal,
-)
+from tests.support.store_drive import LEASE, ME, a_claim, a_notice, a_replica, a_run, a_session, refusal
 
 SESSION, RUN = "ses_1", "run_1"
 PATIENCE = 20.0
