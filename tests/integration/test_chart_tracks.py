@@ -34,15 +34,15 @@ def test_the_gateway_reads_the_weights(weight: int, tmp_path: Path) -> None:
     assert manifest.environment("gateway")["MESHWRIGHT_TRAFFIC_CONFIGMAP"] == "agents/mesh-traffic"
 
 
-def test_the_gateway_alone_may_read_the_weights_and_nothing_else_of_the_cluster() -> None:
+def test_the_gateway_alone_may_read_the_weights_say_what_is_in_force_and_nothing_else_of_the_cluster() -> None:
     manifest = render({"files": SHARED, "canary": CANARY})
     (role,) = manifest.of("Role").values()
-    (rule,) = role["rules"]
-    assert (rule["resources"], rule["resourceNames"], rule["verbs"]) == (
-        ["configmaps"],
-        ["mesh-traffic"],
-        ["get", "watch"],
-    )
+    assert [(it["apiGroups"], it["resources"], it["resourceNames"], it["verbs"]) for it in role["rules"]] == [
+        ([""], ["configmaps"], ["mesh-traffic"], ["get", "watch"]),
+        ([""], ["configmaps"], ["mesh-traffic-state"], ["patch"]),
+    ]
+    # Without data, so that an upgrade leaves what gateways said.
+    assert "data" not in manifest.one("ConfigMap", "traffic-state")
     (binding,) = manifest.of("RoleBinding").values()
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert [it["name"] for it in binding["subjects"]] == ["mesh-gateway"]

@@ -1,4 +1,7 @@
-"""A Kubernetes API server as far as a pod that follows one ConfigMap meets it: TLS, tokens, rights, versions and watches."""
+"""A Kubernetes API server as far as pods and operators meet it who follow, change and report weights in ConfigMaps.
+
+TLS, tokens, rights, versions, watches and merge patches are as the real one has them.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,35 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from aiohttp.typedefs import Handler
+
+    Rights = frozenset[tuple[str, str, str]]
+
 NAMESPACE, NAME = "agents", "mesh-traffic"
+STATE = f"{NAME}-state"
 COLLECTION = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+LABELS = {
+    "app.kubernetes.io/name": "meshwright",
+    "app.kubernetes.io/instance": "mesh",
+    "app.kubernetes.io/component": "gateway",
+}
+
+# What the chart's Role gives to gateways, and that of docs/traffic.md to operators: verb, resource, name.
+GATEWAY: Rights = frozenset(
+    {("get", "configmaps", NAME), ("watch", "configmaps", NAME), ("patch", "configmaps", STATE)}
+)
+OPERATOR: Rights = frozenset(
+    {("get", "configmaps", NAME), ("patch", "configmaps", NAME), ("get", "configmaps", STATE), ("list", "pods", "")}
+)
+
+
+class RefusedError(Exception):
+    """What the server says no to."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class KubernetesApi:
@@ -28,8 +58,13 @@ class KubernetesApi:
         """The folder that a pod has its identity in."""
         self.asked: list[str] = []
         self.token = "first"
+        """That of gateways."""
+        self.operators: dict[str, Rights] = {"operator": OPERATOR}
+        """What else may do what, by its token."""
         self.port = 0
-        self.data: dict[str, str] | None = None
+        self.configmaps: dict[str, dict[str, str]] = {}
+        self.pods: list[dict[str, Any]] = []
+        self._versions: dict[str, int] = {}
         self._version = 100
         self._events: list[tuple[int, dict[str, Any]]] = []
         self._oldest = 0
@@ -52,9 +87,11 @@ class KubernetesApi:
 
     async def start(self) -> None:
         """Listen, on the port of before."""
-        app = web.Application()
-        app.router.add_get(f"{COLLECTION}/{NAME}", self._get)
+        app = web.Application(middlewares=[_tell_refusals])
+        app.router.add_get(COLLECTION + "/{name}", self._get)
+        app.router.add_patch(COLLECTION + "/{name}", self._patch)
         app.router.add_get(COLLECTION, self._watch)
+        app.router.add_get(PODS, self._list)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True)
@@ -68,57 +105,86 @@ class KubernetesApi:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def put(self, data: dict[str, str]) -> None:
-        """Change the ConfigMap, as somebody with the right to does."""
-        kind = "ADDED" if self.data is None else "MODIFIED"
-        self.data = data
-        await self._tell(kind)
+    async def put(self, data: dict[str, str], name: str = NAME) -> None:
+        """Change a ConfigMap, as somebody with the right to does."""
+        kind = "MODIFIED" if name in self.configmaps else "ADDED"
+        self.configmaps[name] = data
+        self._tell(kind, name)
 
-    async def delete(self) -> None:
-        """Take the ConfigMap away."""
-        await self._tell("DELETED")
-        self.data = None
+    async def delete(self, name: str = NAME) -> None:
+        """Take a ConfigMap away."""
+        self._tell("DELETED", name)
+        del self.configmaps[name]
 
     async def forget(self) -> None:
         """Compact: versions of before are gone, and whoever watches from one is told so."""
         self._version += 1
         self._oldest = self._version
-        self._events.append((self._version, {"type": "ERROR", "object": _status(410, "too old resource version")}))
-        for news in self._watching.values():
-            news.set()
+        self._announce({"type": "ERROR", "object": _status(410, "too old resource version")})
 
-    async def _tell(self, kind: str) -> None:
+    def _tell(self, kind: str, name: str) -> None:
         self._version += 1
-        self._events.append((self._version, {"type": kind, "object": self._object()}))
+        self._versions[name] = self._version
+        self._announce({"type": kind, "object": self._object(name)})
+
+    def _announce(self, event: dict[str, Any]) -> None:
+        self._events.append((self._version, event))
         for news in self._watching.values():
             news.set()
 
-    def _object(self) -> dict[str, Any]:
-        metadata = {"name": NAME, "namespace": NAMESPACE, "resourceVersion": str(self._version)}
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": self.data}
+    def _object(self, name: str) -> dict[str, Any]:
+        version = str(self._versions[name])
+        metadata = {"name": name, "namespace": NAMESPACE, "resourceVersion": version, "labels": LABELS}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": self.configmaps[name]}
 
-    def _refusal(self, request: web.Request) -> web.Response | None:
+    def _check(self, request: web.Request, verb: str, resource: str, name: str = "") -> None:
         self.asked.append(str(request.rel_url))
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return _answer(_status(401, "Unauthorized"), 401)
-        return None
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        rights = GATEWAY if token == self.token else self.operators.get(token)
+        if rights is None:
+            raise RefusedError(401, "Unauthorized")
+        if (verb, resource, name) not in rights:
+            what = f'{resource} "{name}"' if name else resource
+            raise RefusedError(
+                403,
+                f'{what} is forbidden: User "{token}" cannot {verb} resource "{resource}" in API group "" in the namespace "{NAMESPACE}"',
+            )
+        if name and name not in self.configmaps and verb != "watch":
+            raise RefusedError(404, f'configmaps "{name}" not found')
 
     async def _get(self, request: web.Request) -> web.Response:
-        if refusal := self._refusal(request):
-            return refusal
-        if self.data is None:
-            return _answer(_status(404, f'configmaps "{NAME}" not found'), 404)
-        return _answer(self._object())
+        name = request.match_info["name"]
+        self._check(request, "get", "configmaps", name)
+        return _answer(self._object(name))
+
+    async def _patch(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        self._check(request, "patch", "configmaps", name)
+        if request.content_type != "application/merge-patch+json":
+            raise RefusedError(415, "the body of the request was in an unknown format")
+        patch = await request.json()
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version is not None and version != str(self._versions[name]):
+            raise RefusedError(
+                409, f'Operation cannot be fulfilled on configmaps "{name}": the object has been modified'
+            )
+        data = {**self.configmaps[name], **patch["data"]}
+        await self.put({key: value for key, value in data.items() if value is not None}, name)
+        return _answer(self._object(name))
+
+    async def _list(self, request: web.Request) -> web.Response:
+        self._check(request, "list", "pods")
+        wanted = dict(it.split("=") for it in request.query["labelSelector"].split(","))
+        found = [pod for pod in self.pods if wanted.items() <= pod["metadata"]["labels"].items()]
+        return _answer({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": found})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        if refusal := self._refusal(request):
-            return refusal
         # With a Role that names one object, a watch is allowed only if it asks for that one.
-        if request.query.get("watch") != "true" or request.query.get("fieldSelector") != f"metadata.name={NAME}":
-            return _answer(_status(403, "configmaps is forbidden"), 403)
+        name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
+        self._check(request, "watch" if request.query.get("watch") == "true" else "list", "configmaps", name)
         seen = int(request.query["resourceVersion"])
         if seen < self._oldest:
-            return _answer(_status(410, "too old resource version"), 410)
+            raise RefusedError(410, "too old resource version")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         task = asyncio.current_task()
@@ -128,7 +194,8 @@ class KubernetesApi:
             while True:
                 news.clear()
                 for version, event in self._events:
-                    if version > seen:
+                    about = event["object"]["metadata"].get("name", name)
+                    if version > seen and about == name:
                         seen = version
                         await response.write(json.dumps(event).encode() + b"\n")
                 await news.wait()
@@ -138,6 +205,14 @@ class KubernetesApi:
 
 def _answer(content: dict[str, Any], code: int = 200) -> web.Response:
     return web.Response(body=json.dumps(content).encode(), content_type="application/json", status=code)
+
+
+@web.middleware
+async def _tell_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RefusedError as refused:
+        return _answer(_status(refused.code, str(refused)), refused.code)
 
 
 def _status(code: int, message: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshwright.gateway.traffic import TrafficError
-from meshwright.gateway.traffic_file import MAX_HISTORY, TrafficFile
+from meshwright.gateway.traffic_file import TrafficFile
+from meshwright.gateway.wanted import MAX_HISTORY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,12 +12,14 @@ import httpx2
 import structlog
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig
 from lightkube.core.async_client import AsyncClient
-from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import ConfigMap
 
 from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.pod_report import PodReporter, cause_of
 from meshwright.gateway.traffic import Traffic, TrafficError
-from meshwright.gateway.traffic_file import WANTED_FILE, TrafficFile, report_to, wanted_of
+from meshwright.gateway.traffic_file import WANTED_FILE, TrafficFile, report_to
+from meshwright.gateway.wanted import Wanted, wanted_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -34,13 +37,17 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 
 
 class ConfigMapTrafficSource:
-    """The TrafficSource of a gateway in a cluster. What became of the weights goes to the data folder, as from a file."""
+    """The TrafficSource of a gateway in a cluster.
 
-    def __init__(self, client: AsyncClient, namespace: str, name: str, folder: Path) -> None:
+    What became of the weights goes to the data folder, as from a file, and to operators.
+    """
+
+    def __init__(self, client: AsyncClient, namespace: str, name: str, folder: Path, reporter: PodReporter) -> None:
         self._client = client
         self._namespace = namespace
         self._name = name
         self._reports = TrafficFile(folder)
+        self._reporter = reporter
         self._last: Traffic | TrafficError = TrafficError(f"nobody has asked for the {self}")
 
     def __str__(self) -> str:
@@ -58,7 +65,7 @@ class ConfigMapTrafficSource:
             async with asyncio.timeout(CALL_SECONDS):
                 found = await self._client.get(ConfigMap, self._name, namespace=self._namespace)
         except (httpx2.HTTPError, ConfigError, OSError, TimeoutError) as error:
-            self._last = TrafficError(f"the {self} cannot be read: {_cause(error)}")
+            self._last = TrafficError(f"the {self} cannot be read: {cause_of(error)}")
             return ""
         self._last = self._read(found)
         return _version(found)
@@ -87,6 +94,7 @@ class ConfigMapTrafficSource:
     def report(self, report: TrafficReport) -> None:
         """See TrafficSource."""
         report_to(self._reports, report)
+        self._reporter.tell(report)
 
     async def _watched(self, version: str) -> AsyncIterator[Traffic | TrafficError]:
         """What the ConfigMap says from now on, for a minute at most."""
@@ -105,7 +113,7 @@ class ConfigMapTrafficSource:
                 except TimeoutError:
                     return
                 except (httpx2.HTTPError, ConfigError, OSError, StopAsyncIteration) as error:
-                    log.info("the watch is begun anew", cause=_cause(error))
+                    log.info("the watch is begun anew", cause=cause_of(error))
                     await asyncio.sleep(FIRST_PAUSE)
                     return
                 # A deleted one is most often made anew in the next moment; until then the weights stay.
@@ -115,19 +123,23 @@ class ConfigMapTrafficSource:
 
     def _read(self, found: ConfigMap) -> Traffic | TrafficError:
         try:
-            text = (found.data or {}).get(WANTED_FILE, "{}")
-            return wanted_of(text, f"{WANTED_FILE} of the {self}", ONLY_WEIGHT).traffic
+            return wanted_in(found, str(self)).traffic
         except TrafficError as error:
             return error
 
 
+def wanted_in(found: ConfigMap, name: str) -> Wanted:
+    """What the ConfigMap wants. Raises TrafficError, which names it."""
+    return wanted_of((found.data or {}).get(WANTED_FILE, "{}"), f"{WANTED_FILE} of the {name}", ONLY_WEIGHT)
+
+
 @contextlib.asynccontextmanager
 async def open_configmap(
-    where: str, folder: Path, service_account: Path = Path(SERVICE_ACCOUNT)
+    where: str, folder: Path, service_account: Path = Path(SERVICE_ACCOUNT), pod: str = ""
 ) -> AsyncIterator[ConfigMapTrafficSource]:
     """Follow the ConfigMap `where`, as `namespace/name`, with the identity of the pod. Raises GatewayError outside of one.
 
-    `folder` exists.
+    `folder` exists. `pod` is the name of the pod, by default that of its host.
     """
     namespace, _, name = where.partition("/")
     try:
@@ -135,11 +147,15 @@ async def open_configmap(
     except (ConfigError, KeyError) as error:
         raise GatewayError(f"MESHWRIGHT_TRAFFIC_CONFIGMAP can be followed in a pod only: {error}") from error
     client = AsyncClient(config=config, timeout=httpx2.Timeout(CALL_SECONDS))
+    reporter = PodReporter(client, namespace, name, pod or socket.gethostname())
+    reporting = asyncio.create_task(reporter.run(), name="report-traffic")
     try:
-        source = ConfigMapTrafficSource(client, namespace, name, folder)
+        source = ConfigMapTrafficSource(client, namespace, name, folder, reporter)
         await source.look()
         yield source
     finally:
+        reporting.cancel()
+        await asyncio.wait([reporting])
         await client.close()
 
 
@@ -149,9 +165,3 @@ def _version(found: ConfigMap) -> str:
 
 def _same(one: Traffic | TrafficError, other: Traffic | TrafficError) -> bool:
     return str(one) == str(other) if isinstance(one, TrafficError) else one == other
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, ApiError):
-        return error.status.message or str(error)
-    return str(error) or type(error).__name__

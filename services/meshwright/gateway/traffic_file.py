@@ -10,17 +10,16 @@ import contextlib
 import fcntl
 import json
 import os
-import time
-from dataclasses import asdict, dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from meshwright.gateway.traffic import Traffic, TrafficError, TrafficReport
+from meshwright.gateway.wanted import Change, Wanted, begun_anew, wanted_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 log = structlog.get_logger(__name__)
@@ -29,31 +28,6 @@ WANTED_FILE = "traffic.json"
 STATE_FILE = "traffic-state.json"
 LOCK_FILE = "traffic.lock"
 LOOK_SECONDS = 0.1
-MAX_HISTORY = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The file's content."""
-
-    canary_weight: int = 0
-    revision: int = 0
-    since: float = 0.0
-    """When it was asked for, in Unix seconds; 0 when it never was."""
-    history: tuple[int, ...] = ()
-    """The canary's former weights, the latest last; a rollback takes that away."""
-
-    @property
-    def traffic(self) -> Traffic:
-        """Without the history."""
-        return Traffic(self.canary_weight, self.revision)
-
-
-class Change(NamedTuple):
-    """What was wanted, and what is wanted now."""
-
-    former: Wanted
-    wanted: Wanted
 
 
 class TrafficFile:
@@ -75,26 +49,15 @@ class TrafficFile:
 
     def set(self, canary_weight: int) -> Change:
         """Ask for a weight. Raises TrafficError."""
-        return self._write(lambda wanted: (canary_weight, (*wanted.history, wanted.canary_weight)[-MAX_HISTORY:]))
+        return self._write(lambda wanted: wanted.changed_to(canary_weight))
 
     def roll_back(self) -> Change:
         """Ask for the weight before the last change. Raises TrafficError when there was none."""
-
-        def former(wanted: Wanted) -> tuple[int, tuple[int, ...]]:
-            if not wanted.history:
-                raise TrafficError("there is nothing to roll back to: the weights were never changed")
-            return wanted.history[-1], wanted.history[:-1]
-
-        return self._write(former)
+        return self._write(Wanted.rolled_back)
 
     def withdraw(self, refused: Change) -> None:
         """Take back a change that is not in force, unless another one came after it. Raises TrafficError."""
-
-        def taken_back(wanted: Wanted) -> tuple[int, tuple[int, ...]]:
-            kept = wanted if wanted.revision != refused.wanted.revision else refused.former
-            return kept.canary_weight, kept.history
-
-        self._write(taken_back)
+        self._write(lambda wanted: wanted.without(refused))
 
     def read_report(self) -> TrafficReport | None:
         """What the gateway said last; None when none ever ran here."""
@@ -115,24 +78,22 @@ class TrafficFile:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
 
-    def _write(self, change: Callable[[Wanted], tuple[int, tuple[int, ...]]]) -> Change:
+    def _write(self, change: Callable[[Wanted], Wanted]) -> Change:
         try:
             self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             with self._locked():
                 former = self._former()
-                weight, history = change(former)
-                wanted = Wanted(weight, former.revision + 1, time.time(), history)
+                wanted = change(former)
                 _replace(self._path, asdict(wanted))
         except OSError as error:
             raise TrafficError(f"{self._path} cannot be written: {error.strerror}") from error
         return Change(former, wanted)
 
     def _former(self) -> Wanted:
-        """What is wanted; where nobody can read it, a file to begin anew with whose revision was never used."""
         try:
             return self.read()
         except TrafficError:
-            return Wanted(revision=int(time.time()))
+            return begun_anew()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -177,29 +138,6 @@ def report_to(file: TrafficFile, report: TrafficReport) -> None:
         file.write_report(report)
     except OSError as error:
         log.warning("nobody can be told what became of the weights", cause=error.strerror)
-
-
-def wanted_of(text: str, where: str, defaults: Mapping[str, Any] = MappingProxyType({})) -> Wanted:
-    """What the text of a file says, with `defaults` for what it leaves out. Raises TrafficError, which names `where`."""
-    try:
-        return _wanted({**defaults, **json.loads(text)})
-    except KeyError as error:
-        raise TrafficError(f"{where} does not hold weights: {error} is missing") from error
-    except (ValueError, TypeError) as error:
-        raise TrafficError(f"{where} does not hold weights: {error}") from error
-
-
-def _wanted(content: dict[str, Any]) -> Wanted:
-    wanted = Wanted(
-        int(content["canary_weight"]),
-        int(content["revision"]),
-        float(content["since"]),
-        tuple(map(int, content["history"])),
-    )
-    for weight in (wanted.canary_weight, *wanted.history):
-        if not 0 <= weight <= 100:
-            raise ValueError(f"{weight} is no percentage")
-    return wanted
 
 
 def _replace(path: Path, content: dict[str, Any]) -> None:

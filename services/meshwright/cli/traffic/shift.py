@@ -6,14 +6,14 @@ import asyncio
 import os
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshwright.cli.exit_codes import ExitCode
+from meshwright.cli.traffic.words import STREAMS_STAY, calls_since, since, split, tell, weights
 from meshwright.gateway.admin import Admin
 from meshwright.gateway.shifting import calls_of_tracks
-from meshwright.gateway.traffic import CANARY_CLUSTER, STABLE_CLUSTER, TrafficError
+from meshwright.gateway.traffic import TrafficError
 from meshwright.gateway.traffic_file import TrafficFile
 from meshwright.serving.settings import default_data_dir
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshwright.gateway.traffic import TrafficReport
-    from meshwright.gateway.traffic_file import Change
+    from meshwright.gateway.wanted import Change
 
 PATIENCE = 5.0
 """How long, in seconds, the gateway may take to say what became of a change."""
@@ -39,11 +39,11 @@ def show(data_dir: Path | None) -> int:
         report = _running(file, data_dir)
         counted = asyncio.run(calls_of_tracks(Admin(Path(report.admin_socket))))
     except (_NobodyThereError, OSError) as error:
-        return _tell(str(error), ExitCode.UNREACHABLE)
-    sys.stdout.write(f"{_weights(report.canary_weight)}{_since(file, report)}.\n")
-    sys.stdout.write(f"{_split(report.counted, counted)}\n")
+        return tell(str(error), ExitCode.UNREACHABLE)
+    sys.stdout.write(f"{weights(report.canary_weight)}{_since(file, report)}.\n")
+    sys.stdout.write(f"{split(calls_since(report.counted, counted))}\n")
     if report.error:
-        return _tell(f"The last change is not in force: {report.error}", ExitCode.FAILED)
+        return tell(f"The last change is not in force: {report.error}", ExitCode.FAILED)
     return ExitCode.OK
 
 
@@ -67,15 +67,13 @@ def _change(data_dir: Path | None, change: Callable[[TrafficFile], Change]) -> i
         report = _wait_for(file, revision)
         took = time.monotonic() - began
     except _NobodyThereError as error:
-        return _tell(str(error), ExitCode.UNREACHABLE)
+        return tell(str(error), ExitCode.UNREACHABLE)
     except TrafficError as error:
-        return _tell(f"Nothing changed: {error}.", ExitCode.USAGE)
+        return tell(f"Nothing changed: {error}.", ExitCode.USAGE)
     if report.revision == revision and report.error:
         file.withdraw(changed)
-        return _tell(f"Nothing changed, {_weights(report.canary_weight)}: {report.error}", ExitCode.FAILED)
-    sys.stdout.write(
-        f"{_weights(report.canary_weight)}, in force after {took:.2f} s. Open streams stay where they are.\n"
-    )
+        return tell(f"Nothing changed, {weights(report.canary_weight)}: {report.error}", ExitCode.FAILED)
+    sys.stdout.write(f"{weights(report.canary_weight)}, in force after {took:.2f} s. {STREAMS_STAY}\n")
     return ExitCode.OK
 
 
@@ -113,29 +111,9 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def _weights(canary_weight: int) -> str:
-    return f"stable {100 - canary_weight} %, canary {canary_weight} %"
-
-
 def _since(file: TrafficFile, report: TrafficReport) -> str:
     try:
         wanted = file.read()
     except TrafficError:
         return ""
-    if wanted.revision != report.revision or not wanted.since:
-        return ""
-    since = datetime.fromtimestamp(wanted.since).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    former = f", before that canary {wanted.history[-1]} %" if wanted.history else ""
-    return f" since {since}{former}"
-
-
-def _split(before: dict[str, int], now: dict[str, int]) -> str:
-    stable, canary = (max(now[name] - before.get(name, 0), 0) for name in (STABLE_CLUSTER, CANARY_CLUSTER))
-    if not stable + canary:
-        return "No call since then."
-    return f"Of {stable + canary} calls since then, {canary} ({canary / (stable + canary):.1%}) went to the canary."
-
-
-def _tell(text: str, code: ExitCode) -> int:
-    sys.stderr.write(f"{text}\n")
-    return code
+    return since(wanted) if wanted.revision == report.revision else ""
