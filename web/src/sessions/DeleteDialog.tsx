@@ -5,7 +5,7 @@ import { ProblemNote } from "../problems/ProblemNote";
 import { type Problem, problemOf } from "../problems/problem";
 import { Button } from "../ui/Button";
 import { Dialog } from "../ui/Dialog";
-import styles from "./DeleteDialog.module.css";
+import { DialogBody } from "../ui/DialogBody";
 import { sessionTitle } from "./SessionItem";
 
 interface DeleteDialogProps {
@@ -32,20 +32,25 @@ export function DeleteDialog({ session, onClose, onDeleted }: DeleteDialogProps)
   };
   return (
     <Dialog label="Delete session" onClose={onClose}>
-      <div className={styles.body}>
-        <h2 className={styles.title}>Delete this session?</h2>
-        <p className={styles.text}>
-          “{sessionTitle(session)}” goes with everything in it: its conversation, its files and its browser. What runs
-          in it is stopped. This cannot be undone.
-        </p>
+      <DialogBody
+        title="Delete this session?"
+        text={
+          <>
+            “{sessionTitle(session)}” goes with everything in it: its conversation, its files and its browser. What runs
+            in it is stopped. This cannot be undone.
+          </>
+        }
+        buttons={
+          <>
+            <Button onClick={onClose}>Keep it</Button>
+            <Button look="danger" onClick={remove} disabled={deleting}>
+              Delete
+            </Button>
+          </>
+        }
+      >
         {problem && <ProblemNote problem={problem} role="alert" />}
-        <div className={styles.buttons}>
-          <Button onClick={onClose}>Keep it</Button>
-          <Button look="danger" onClick={remove} disabled={deleting}>
-            Delete
-          </Button>
-        </div>
-      </div>
+      </DialogBody>
     </Dialog>
   );
 }
