@@ -30,28 +30,17 @@ from meshwright.client import (
     ToolCallStarted,
     ToolOutcome,
 )
-from tests.model_script import Call, Fail, Hang, Request, Say, Steps, in_turn
+from tests.model_script import Call, Say, in_turn
 from tests.support.scripted_tools import Gates, scripted_tools
-from tests.support.sdk_agent import sdk_agent
+from tests.support.sdk_agent import assert_gapless, first, obey, sdk_agent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from meshwright.client import RunStream
     from tests.support.sdk_agent import SdkAgent
 
 PATIENCE = 20.0
-
-
-def obey(request: Request) -> Steps:
-    """Hang, or fail, or echo, as the task says."""
-    task = request.last_user_text
-    if "hang" in task:
-        return [Say("One moment "), Hang()]
-    if "forbidden" in task:
-        return Fail(401, "Incorrect API key provided: sk-...")
-    return Say(f"You said: {task}")
 
 
 @pytest.fixture
@@ -64,17 +53,6 @@ async def agent(tmp_path: Path) -> AsyncIterator[SdkAgent]:
 async def mesh(agent: SdkAgent) -> AsyncIterator[Mesh]:
     async with Mesh(agent.name) as connected:
         yield connected
-
-
-async def first(stream: RunStream, kind: type[Event]) -> Event:
-    async for event in stream:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError(f"no {kind.__name__}")
-
-
-def assert_gapless(events: Iterable[Event]) -> None:
-    assert all(after.sequence == before.sequence + 1 for before, after in pairwise(events))
 
 
 async def test_a_task_in_a_new_session_streams_typed_events_to_its_end(mesh: Mesh) -> None:

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from meshwright import Mesh
-from meshwright.client import (
-    AlreadyExists,
-    Event,
-    NotFound,
-    OutOfRange,
-    RunFinished,
-    RunQueued,
-    TextDelta,
-)
+from meshwright.client import AlreadyExists, Event, NotFound, OutOfRange, RunFinished, RunQueued, TextDelta
 from meshwright.store.artifacts import ArtifactStore
-from tests.model_script import Fail, Hang, Request, Say, Steps
-from tests.support.sdk_agent import sdk_agent
+from tests.support.sdk_agent import assert_gapless, obey, sdk_agent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from meshwright.client import RunStream
     from tests.support.sdk_agent import SdkAgent
 
 PATIENCE = 20.0
-
-
-def obey(request: Request) -> Steps:
-    """Hang, or fail, or echo, as the task says."""
-    task = request.last_user_text
-    if "hang" in task:
-        return [Say("One moment "), Hang()]
-    if "forbidden" in task:
-        return Fail(401, "Incorrect API key provided: sk-...")
-    return Say(f"You said: {task}")
 
 
 @pytest.fixture
@@ -52,17 +31,6 @@ async def agent(tmp_path: Path) -> AsyncIterator[SdkAgent]:
 async def mesh(agent: SdkAgent) -> AsyncIterator[Mesh]:
     async with Mesh(agent.name) as connected:
         yield connected
-
-
-async def first(stream: RunStream, kind: type[Event]) -> Event:
-    async for event in stream:
-        if isinstance(event, kind):
-            return event
-    raise AssertionError(f"no {kind.__name__}")
-
-
-def assert_gapless(events: Iterable[Event]) -> None:
-    assert all(after.sequence == before.sequence + 1 for before, after in pairwise(events))
 
 
 async def test_a_started_run_is_watched_from_its_beginning_at_any_time(mesh: Mesh) -> None:

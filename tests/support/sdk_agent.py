@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshwright.agent.service import agent_service
@@ -13,14 +14,16 @@ from meshwright.serving.authentication.settings import ServiceAuthentication
 from meshwright.serving.server import Server
 from meshwright.tools.run import tools_service
 from meshwright.tools.settings import ToolSettings
+from tests.model_script import Fail, Hang, Say
 from tests.model_server import ModelServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
     from pathlib import Path
 
+    from meshwright.client import Event, RunStream
     from meshwright.tools.tool import Tool
-    from tests.model_script import Script, Steps
+    from tests.model_script import Request, Script, Steps
 
 LOOPBACK = Address("127.0.0.1", 0)
 
@@ -75,3 +78,25 @@ async def sdk_agent(
         await agent.start()
         stack.push_async_callback(agent.stop)
         yield agent
+
+
+def obey(request: Request) -> Steps:
+    """A script: hang, or fail, or echo, as the task says."""
+    task = request.last_user_text
+    if "hang" in task:
+        return [Say("One moment "), Hang()]
+    if "forbidden" in task:
+        return Fail(401, "Incorrect API key provided: sk-...")
+    return Say(f"You said: {task}")
+
+
+async def first(stream: RunStream, kind: type[Event]) -> Event:
+    """The first event of the kind, which must come."""
+    async for event in stream:
+        if isinstance(event, kind):
+            return event
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def assert_gapless(events: Iterable[Event]) -> None:
+    assert all(after.sequence == before.sequence + 1 for before, after in pairwise(events))
