@@ -66,7 +66,7 @@ async def _show(release: Release) -> int:
     seen = _need_gateways(await release.look())
     if isinstance(seen.wanted, TrafficError):
         for gateway in seen.gateways:
-            sys.stdout.write(f"{gateway.pod}: {_in_force(gateway)}.\n")
+            sys.stdout.write(f"{gateway.pod}: {_in_force(gateway, and_why=False)}.\n")
         return tell(f"The last change is not in force: {seen.wanted}", ExitCode.FAILED)
     obeying = [gateway for gateway in seen.gateways if _obeys(gateway, seen.wanted)]
     sys.stdout.write(f"{weights(seen.wanted.canary_weight)}{since(seen.wanted)}.\n")
@@ -135,10 +135,10 @@ def _refuses(gateway: Gateway, wanted: Wanted) -> bool:
     return report is not None and bool(report.error) and report.revision == wanted.revision
 
 
-def _in_force(gateway: Gateway) -> str:
+def _in_force(gateway: Gateway, *, and_why: bool = True) -> str:
     if gateway.report is None:
         return "it has not said yet what is in force"
-    error = f", since {gateway.report.error}" if gateway.report.error else ""
+    error = f", since {gateway.report.error}" if gateway.report.error and and_why else ""
     return f"{weights(gateway.report.canary_weight)}{error}"
 
 

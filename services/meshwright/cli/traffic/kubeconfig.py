@@ -57,8 +57,15 @@ def _files() -> Iterable[Path]:
 
 def _read(file: Path) -> KubeConfig:
     try:
-        config = KubeConfig.from_dict(yaml.safe_load(file.read_text(encoding="utf-8")), fname=file)
-    except (OSError, ValueError, yaml.YAMLError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise KubeconfigError(f"{file} is no kubeconfig: it holds no mapping")
+        # Of several files, one may have a part only.
+        named = {name: content.get(name) or [] for name in ("clusters", "contexts", "users")}
+        config = KubeConfig.from_dict({**content, **named}, fname=file)
+    except KeyError as error:
+        raise KubeconfigError(f"{file} is no kubeconfig: an entry has no {error}") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError, msgspec.MsgspecError) as error:
         raise KubeconfigError(f"{file} is no kubeconfig: {error}") from error
     # Paths are relative to the file that they stand in.
     for cluster in config.clusters.values():
