@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from meshwright.gateway.gateway import Gateway
 from meshwright.serving.address import Address
@@ -14,14 +17,11 @@ from meshwright.serving.channel import open_channel
 from meshwright.serving.server import Server
 from meshwright.tools.run import tools_service
 from meshwright.tools.settings import ToolSettings
-from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from tests.model_server import ModelServer
 from tests.support.gateway_mesh import upstream_settings
 from tests.support.mesh_process import clean_environment
 
 if TYPE_CHECKING:
-    import signal
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
@@ -34,11 +34,12 @@ READY_SECONDS = 30.0
 
 @dataclass
 class Replica:
-    """One agent, which can be ended and started again."""
+    """A process of one service, an agent unless said otherwise, which can be ended and started again."""
 
     name: str
     folder: Path
     environment: dict[str, str]
+    service: str = "agent"
     process: Process | None = None
 
     @property
@@ -46,19 +47,27 @@ class Replica:
         return Address(path=str(self.folder / f"{self.name}.sock"))
 
     async def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it says that it serves."""
         environment = {**self.environment, "MESHWRIGHT_LISTEN": str(self.address)}
         with (self.folder / f"{self.name}.log").open("ab") as log:
-            command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
+            command = (sys.executable, "-m", "meshwright.cli.serve", self.service)
             self.process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
         async with open_channel(self.address) as channel:
-            await AgentServiceStub(channel).GetAgent(pb.GetAgentRequest(), wait_for_ready=True, timeout=READY_SECONDS)
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            async with asyncio.timeout(READY_SECONDS):
+                async for state in stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True):
+                    if state.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
 
     async def end(self, number: signal.Signals) -> None:
         """Send it a signal and wait until it is gone."""
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
             await self.process.wait()
+
+    async def kill(self) -> None:
+        """End it if it runs."""
+        await self.end(signal.SIGKILL)
 
 
 @dataclass
@@ -107,7 +116,7 @@ async def agent_fleet(
         )
         agents = {name: Replica(name, folder, {**variables, **(each or {}).get(name, {})}) for name in names}
         for agent in agents.values():
-            stack.push_async_callback(_kill, agent)
+            stack.push_async_callback(agent.kill)
         await asyncio.gather(*(agents[name].start() for name in (names if started is None else started)))
         yield Fleet(model, agents)
 
@@ -132,9 +141,3 @@ async def agent_replicas(
         settings = upstream_settings(folder, **{"agent_address": addresses, **(gateway or {})})
         async with Gateway(settings) as running:
             yield Replicas(fleet.model, fleet.agents, gateway=running)
-
-
-async def _kill(agent: Replica) -> None:
-    if agent.process is not None and agent.process.returncode is None:
-        agent.process.kill()
-        await agent.process.wait()
