@@ -31,6 +31,8 @@ from tests.model_script import Script, Steps
 from tests.model_server import ModelServer
 
 PATIENCE = 20.0
+HAND_OVER_SECONDS = 0.2
+"""For a step at work when an agent stops, unless a test asks for more: most leave one that never ends."""
 LOOPBACK = Address("127.0.0.1", 0)
 
 
@@ -104,7 +106,7 @@ async def agent_mesh(
             model="openai:scripted",
             openai_base_url=model.base_url,
             model_attempts=1,
-            **settings,
+            **{"hand_over_grace": HAND_OVER_SECONDS, **settings},
         )
         agent = await stack.enter_async_context(Server(agent_service(agent_settings), agent_settings))
         channel = await stack.enter_async_context(open_channel(agent.address))

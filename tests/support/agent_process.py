@@ -29,7 +29,7 @@ def agent_process(folder: Path, script: str = "tests.model_script:by_instruction
             MESHWRIGHT_OPENAI_BASE_URL=base_url,
             MESHWRIGHT_TOOLS_ADDRESS=f"unix:{folder / 'tools.sock'}",
             MESHWRIGHT_STOP_GRACE="0.5",
-            **settings,
+            **{"MESHWRIGHT_HAND_OVER_GRACE": "0.2", **settings},
         )
         for service in ("tools", "agent"):
             path = folder / f"{service}.sock"

@@ -54,7 +54,7 @@ class SdkAgent:
             openai_base_url=self.model.base_url,
             model_attempts=1,
             stop_grace=0.5,
-            **self.settings,
+            **{"hand_over_grace": 0.2, **self.settings},
         )
         server = await self._running.enter_async_context(Server(agent_service(settings), settings))
         self.address = server.address
