@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from meshwright.agent.service import agent_service
-from meshwright.agent.settings import AgentSettings
-from meshwright.serving.address import Address
 from meshwright.serving.errors import MeshError
-from meshwright.serving.server import Server
-from meshwright.serving.startup import StartupError
 from meshwright.store.interface import (
     ApprovalSettled,
     CancelRequested,
@@ -257,20 +252,3 @@ async def test_a_server_that_stays_away_is_unavailable(tmp_path: Path) -> None:
             server.kill()
             assert await refusal(store.get_session(ME, SESSION)) == "UNAVAILABLE"
             assert await refusal(store.append(claim, [a_notice("lost", RUN)])) == "UNAVAILABLE"
-
-
-@pytest.mark.parametrize(
-    ("url", "words"),
-    [
-        ("redis://:secret@127.0.0.1:1/0", "No Redis or Valkey can be used at 127.0.0.1:1"),
-        ("unix:///nowhere/redis.sock", "No Redis or Valkey can be used at /nowhere/redis.sock"),
-        ("postgres://localhost", "is not an address of a store"),
-        ("redis+cluster://localhost:7000", "No Redis or Valkey can be used at localhost:7000"),
-    ],
-)
-async def test_a_store_that_cannot_be_used_ends_the_start_in_words(tmp_path: Path, url: str, words: str) -> None:
-    settings = AgentSettings.load(listen=Address("127.0.0.1", 0), data_dir=tmp_path, model="offline", store_url=url)
-    with pytest.raises(StartupError, match=words) as caught:
-        async with Server(agent_service(settings), settings):
-            pass
-    assert "secret" not in str(caught.value)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshwright.store.redis.store import RedisStore
-from meshwright.store.refusals import StoreUnreachableError
+from meshwright.store.refusals import StoreUnusableError
 from tests.support.certificates import write_certificate
 from tests.support.redis_server import RedisServer
 from tests.support.store_drive import ME, a_notice, a_session, taken
@@ -42,5 +42,5 @@ async def test_a_store_is_used_over_tls_whose_authority_the_address_names(tls_po
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tls_port: int) -> None:
-    with pytest.raises(StoreUnreachableError, match="No Redis or Valkey can be used"):
+    with pytest.raises(StoreUnusableError, match="cannot be reached over TLS"):
         await RedisStore.open(f"rediss://localhost:{tls_port}/0")

@@ -21,6 +21,7 @@ from meshwright.agent.models import Models
 from meshwright.agent.neighbours import BROWSER_SERVICE, TOOL_SERVICE, follow_health
 from meshwright.agent.retention import Retainer
 from meshwright.agent.run_options import Choices
+from meshwright.agent.store_contact import StoreContact
 from meshwright.agent.toolbox import Toolbox
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
@@ -32,7 +33,7 @@ from meshwright.serving.metrics import installed_metrics
 from meshwright.serving.server import Service
 from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
-from meshwright.store.opening import StoreInUseError, StoreUnreachableError, open_store
+from meshwright.store.opening import StoreInUseError, StoreUnusableError, open_store
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceServicer, add_AgentServiceServicer_to_server
@@ -178,8 +179,12 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
     async def opened(readiness: Readiness) -> AsyncGenerator[AgentServicer, None]:
         try:
             store = await open_store(settings.store_url, settings.store_path)
-        except (StoreInUseError, StoreUnreachableError) as error:
+        except (StoreInUseError, StoreUnusableError) as error:
             raise StartupError(str(error)) from error
+        contact = StoreContact(store, readiness)
+        problem = await contact.look()
+        if problem:
+            readiness.set_waiting(problem)
         channel = open_channel(*settings.tools_address)
         browser = open_channel(*settings.browser_address)
         models = Models(settings)
@@ -211,14 +216,16 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         )
         agent_metrics.open(installed_metrics(), lambda: dispatcher.active, lambda: len(servicer.watchers))
         background = [
-            asyncio.create_task(dispatcher.run(), name="dispatcher"),
-            asyncio.create_task(agent_metrics.follow_queue(store), name="queue-metrics"),
+            asyncio.create_task(contact.then(dispatcher.run), name="dispatcher"),
+            asyncio.create_task(contact.then(lambda: agent_metrics.follow_queue(store)), name="queue-metrics"),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
-            asyncio.create_task(retainer.sweep(), name="retention"),
+            asyncio.create_task(contact.then(retainer.sweep), name="retention"),
             asyncio.create_task(flags.follow(), name="flags"),
             asyncio.create_task(follow_health(TOOL_SERVICE, channel, readiness)),
             asyncio.create_task(follow_health(BROWSER_SERVICE, browser, readiness)),
         ]
+        if problem:
+            background.append(asyncio.create_task(contact.seek(problem), name="store-contact"))
         try:
             await flags.first()
             yield servicer

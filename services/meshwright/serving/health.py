@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from meshwright.serving.startup import StartupError
+
 log = structlog.get_logger(__name__)
 
 HEALTH_SERVICE = health.SERVICE_NAME
@@ -30,6 +32,7 @@ class Readiness:
         self._waiting_for = ""
         self._neighbours: dict[str, bool] = {}
         self._change = asyncio.Event()
+        self._given_up: StartupError | None = None
 
     @property
     def ready(self) -> bool:
@@ -48,6 +51,17 @@ class Readiness:
     def set_waiting(self, reason: str) -> None:
         """The service cannot do its work for this reason, such as `warming 2 browsers`."""
         self._set(reason or "its parts")
+
+    def give_up(self, error: StartupError) -> None:
+        """The service will never do its work: its process is to end with this error."""
+        self._given_up = error
+        self._changed()
+
+    async def given_up(self) -> StartupError:
+        """Wait until there is no hope."""
+        while self._given_up is None:
+            await self._change.wait()
+        return self._given_up
 
     @property
     def change(self) -> asyncio.Event:
@@ -95,11 +109,13 @@ class Health:
 
     async def follow(self, readiness: Readiness) -> None:
         """Report what the service says of itself, for ever."""
+        if not readiness.ready:
+            _tell(readiness)
         while True:
             change = readiness.change
             await self.report(readiness)
             await change.wait()
-            log.info("ready" if readiness.ready else "not ready", waiting_for=readiness.waiting_for or None)
+            _tell(readiness)
 
     async def shut_down(self) -> None:
         """Report NOT_SERVING from now on, whatever happens."""
@@ -108,3 +124,7 @@ class Health:
     async def _set(self, status: Any) -> None:
         for name in self._names:
             await self._servicer.set(name, status)
+
+
+def _tell(readiness: Readiness) -> None:
+    log.info("ready" if readiness.ready else "not ready", waiting_for=readiness.waiting_for or None)

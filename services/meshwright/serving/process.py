@@ -78,11 +78,24 @@ def _spare_the_collector() -> None:
     gc.freeze()
 
 
+async def _stop_or_failure(server: Server[Any], stop: asyncio.Event) -> None:
+    """Wait for the one, or raise the other."""
+    stopped = asyncio.create_task(stop.wait())
+    failed = asyncio.create_task(server.readiness.given_up())
+    try:
+        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            raise failed.result()
+    finally:
+        stopped.cancel()
+        failed.cancel()
+
+
 async def _serve_until(server: Server[Any], first: asyncio.Event, second: asyncio.Event) -> None:
     async with server:
         _spare_the_collector()
         log.info("listening", address=str(server.address))
-        await first.wait()
+        await _stop_or_failure(server, first)
         log.info("stopping", running_calls=server.running_calls)
         graceful = asyncio.create_task(server.stop())
         impatient = asyncio.create_task(second.wait())

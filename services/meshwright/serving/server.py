@@ -134,7 +134,7 @@ class Server(Generic[S]):
             from meshwright.serving.authentication.authenticator import open_authenticator
 
             authenticator = await stack.enter_async_context(open_authenticator(settings))
-        readiness = Readiness()
+        self.readiness = readiness = Readiness()
         self.servicer = await stack.enter_async_context(self._service.open(readiness))
         self._observer = Observer(tracing, RpcMetrics.of(metrics, self._service.name))
         self._boundary = Boundary(self._observer, unary_timeout=settings.unary_timeout, authenticator=authenticator)

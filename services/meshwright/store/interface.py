@@ -345,6 +345,13 @@ class Store(Protocol):
         """Have every signal given to `listener`, in the event loop. One listener for each store."""
         ...
 
+    async def problem(self) -> str:
+        """Why the store does not answer now, in words for an operator; empty where it does.
+
+        Raises StoreUnusableError where the settings are wrong.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what is under way and close."""
         ...

@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshwright.store.interface import Store
-from meshwright.store.refusals import StoreUnreachableError
+from meshwright.store.refusals import StoreUnusableError
 from meshwright.store.sqlite.store import SqliteStore, StoreInUseError
 
-__all__ = ["StoreInUseError", "StoreUnreachableError", "open_store"]
+__all__ = ["StoreInUseError", "StoreUnusableError", "open_store"]
 
 
 async def open_store(url: str, path: Path) -> Store:
     """The shared store of the address, or without one the embedded store of the file.
 
+    A shared store may not answer yet: `Store.problem` tells.
+
     Raises:
         StoreInUseError: another process has the file open.
-        StoreUnreachableError: nobody answers at the address, or it cannot be read.
+        StoreUnusableError: the address cannot be read, or what answers there is nothing that can be used.
     """
     if not url:
         return await SqliteStore.open(path)

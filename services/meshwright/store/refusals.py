@@ -14,8 +14,8 @@ RUNS_RETRY_SECONDS = 5.0
 SESSIONS_RETRY_SECONDS = 60.0
 
 
-class StoreUnreachableError(Exception):
-    """The server that MESHWRIGHT_STORE_URL names does not answer, or the setting is wrong. The message is for people."""
+class StoreUnusableError(Exception):
+    """MESHWRIGHT_STORE_URL is wrong: to wait for the server would not help. The message is for people."""
 
 
 def session_not_found(session_id: str) -> MeshError:

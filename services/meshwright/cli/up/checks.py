@@ -59,6 +59,29 @@ def check_clear_text() -> None:
         )
 
 
+async def check_store() -> None:
+    """Raise CannotStartError where the shared store of the settings does not answer: the agent would wait, and nobody would see why."""
+    url = os.environ.get("MESHWRIGHT_STORE_URL")
+    if not url:
+        return
+    # Imported here: a mesh with a file for its store should not wait for a client library.
+    from meshwright.store.redis.store import RedisStore
+    from meshwright.store.refusals import StoreUnusableError
+
+    try:
+        store = await RedisStore.open(url)
+        try:
+            problem = await store.problem()
+        finally:
+            await store.close()
+    except StoreUnusableError as error:
+        raise CannotStartError(str(error)) from error
+    if problem:
+        raise CannotStartError(
+            f"The mesh would wait for {problem}.\nStart it, or correct MESHWRIGHT_STORE_URL; without it the store is a file."
+        )
+
+
 def check_port(host: str, port: int) -> int:
     """The port, or a free one for 0. Raises CannotStartError where it cannot be listened on."""
     address = "127.0.0.1" if host == "localhost" else host

@@ -15,7 +15,14 @@ from rich.markup import escape
 
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.cli.up.board import Board
-from meshwright.cli.up.checks import CannotStartError, check_clear_text, check_packages, check_port, lock_folder
+from meshwright.cli.up.checks import (
+    CannotStartError,
+    check_clear_text,
+    check_packages,
+    check_port,
+    check_store,
+    lock_folder,
+)
 from meshwright.cli.up.console import LastingConsole
 from meshwright.cli.up.greeting import greet
 from meshwright.cli.up.mesh import LocalMesh
@@ -37,6 +44,7 @@ def up(host: str, port: int, data_dir: Path | None, model: str | None, open_page
     try:
         check_packages()
         check_clear_text()
+        asyncio.run(check_store())
         port = check_port(host, port)
         folder = _data_folder(data_dir)
         lock = lock_folder(folder)

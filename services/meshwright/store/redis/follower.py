@@ -68,8 +68,8 @@ class Follower:
         self._closing = False
 
     def start(self) -> None:
-        """Connect, and stay connected."""
-        self._work = asyncio.create_task(self._stay_connected(), name="store-follower")
+        """Connect, and stay connected, unless that has begun already."""
+        self._work = self._work or asyncio.create_task(self._stay_connected(), name="store-follower")
 
     async def close(self) -> None:
         """End every subscription."""

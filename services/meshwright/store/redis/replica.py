@@ -29,9 +29,10 @@ class Replica:
     def __init__(self, url: str) -> None:
         """ValueError where the address cannot be read."""
         self.client: Client = connect(url, retries=READ_RETRIES)
-        self._changing: Client = connect(url)
-        self.writer = Writer(self._changing)
-        self.follower = Follower(self._changing, self.writer.name, self.read_log, self._last_sequence, self.take)
+        self.once: Client = connect(url)
+        """Sends each command once, where `client` repeats what a failure has cut off."""
+        self.writer = Writer(self.once)
+        self.follower = Follower(self.once, self.writer.name, self.read_log, self._last_sequence, self.take)
         self.tokens = Tokens(self.client)
         self.listener: Callable[[Signal], None] = lambda signal: None
         self._background: set[asyncio.Task[None]] = set()
@@ -48,7 +49,7 @@ class Replica:
     async def disconnect(self) -> None:
         """Close the connections at once."""
         await self.client.aclose()
-        await self._changing.aclose()
+        await self.once.aclose()
 
     async def read_log(self, session_id: str, after_sequence: int, limit: int) -> list[StoredEvent]:
         """Events after a sequence. TrimmedError."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
+from redis.exceptions import RedisClusterException
+
 from meshwright.store.interface import (
     NO_QUOTAS,
     Claim,
@@ -22,20 +24,15 @@ from meshwright.store.interface import (
 )
 from meshwright.store.live import Subscription
 from meshwright.store.redis import approvals, asked, children, claims, keys, runs, sessions, trimming
-from meshwright.store.redis.connection import (
-    SERVER_FAILURES,
-    answered,
-    listeners,
-    place_of,
-    unavailable,
-)
+from meshwright.store.redis.connection import answered, listeners, unavailable
+from meshwright.store.redis.first_contact import ADDRESSES, check_address, problem_of
 from meshwright.store.redis.plan import Plan, count_usage
 from meshwright.store.redis.quotas import give_back_runs
 from meshwright.store.redis.replica import MAX_MOVES, Replica, leniently
 from meshwright.store.redis.writer import Change, Outcome
 from meshwright.store.refusals import (
     InputsWaitingError,
-    StoreUnreachableError,
+    StoreUnusableError,
     claim_lost,
 )
 from meshwright.store.stored_event import StoredEvent
@@ -50,33 +47,36 @@ READ_PIECE = 1000
 class RedisStore:
     """A store on a server that any number of replicas share. Open it with `RedisStore.open`."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, url: str, replica: Replica) -> None:
+        self._url = url
         self._replica = replica
         self._client = replica.client
 
     @classmethod
     async def open(cls, url: str) -> RedisStore:
-        """Connect.
+        """The store at the address. Whether somebody answers there `problem` tells; until somebody does, all is UNAVAILABLE.
 
         Raises:
-            StoreUnreachableError: the address cannot be read, or nobody answers there.
+            StoreUnusableError: the address cannot be read, or what answers there is nothing that can be used.
         """
+        check_address(url)
         try:
-            replica = Replica(url)
-        except ValueError as error:
-            raise StoreUnreachableError(
-                "MESHWRIGHT_STORE_URL is not an address of a store: redis://host:port/0, rediss://, unix:///path or redis+cluster://."
-            ) from error
+            store = cls(url, Replica(url))
+        except (ValueError, RedisClusterException) as error:
+            raise StoreUnusableError(f"MESHWRIGHT_STORE_URL is not an address of a store: {ADDRESSES}") from error
         try:
-            await replica.client.ping()
-        except SERVER_FAILURES as error:
-            await replica.disconnect()
-            raise StoreUnreachableError(
-                f"No Redis or Valkey can be used at {place_of(url)} ({type(error).__name__}). Start it, or correct "
-                "MESHWRIGHT_STORE_URL; without it the store is a file."
-            ) from error
-        replica.follower.start()
-        return cls(replica)
+            await store.problem()
+        except StoreUnusableError:
+            await store._replica.disconnect()
+            raise
+        return store
+
+    async def problem(self) -> str:
+        """See Store."""
+        problem = await problem_of(self._replica.once, self._url)
+        if not problem:
+            self._replica.follower.start()
+        return problem
 
     async def create_session(self, session: Session, once: Once | None, quotas: Quotas = NO_QUOTAS) -> Session:
         """See Store."""

@@ -301,6 +301,10 @@ class SqliteStore:
         """See Store."""
         self._listener = listener
 
+    async def problem(self) -> str:
+        """See Store."""
+        return ""
+
     async def close(self) -> None:
         """See Store."""
         self._tails.end_all(
