@@ -122,6 +122,20 @@ def test_agents_that_are_down_do_not_restart_the_gateway() -> None:
     assert container["livenessProbe"].keys() & {"tcpSocket", "httpGet"} == {"tcpSocket"}
 
 
+def serving_on(manifest: Manifest, component: str) -> float:
+    """Seconds for which a pod of the component serves as ever after it was told to stop."""
+    (container,) = manifest.pods[f"mesh-{component}"]["spec"]["containers"]
+    return float(container["lifecycle"]["preStop"]["exec"]["command"][1]) if "lifecycle" in container else 0.0
+
+
+@pytest.mark.parametrize("component", ["tools", "browser"])
+def test_a_pod_serves_on_until_its_callers_have_looked_its_name_up_again(component: str) -> None:
+    assert serving_on(rendered("default"), component) > float(
+        rendered("default").environment(component)["MESHWRIGHT_CONNECTION_AGE"]
+    )
+    assert serving_on(render(nested(**{f"{component}__drain": {"lookup": 0}})), component) == 0
+
+
 @pytest.mark.parametrize("name", VALUES_FILES)
 def test_a_pod_that_stops_has_the_time_that_its_service_takes(name: str) -> None:
     manifest = rendered(name)
@@ -131,11 +145,11 @@ def test_a_pod_that_stops_has_the_time_that_its_service_takes(name: str) -> None
         leaving = max(
             environment["MESHWRIGHT_DRAIN_DELAY"], environment.get("MESHWRIGHT_HAND_OVER_GRACE", "0"), key=float
         )
-        needed = float(leaving) + float(environment["MESHWRIGHT_STOP_GRACE"])
+        needed = float(leaving) + float(environment["MESHWRIGHT_STOP_GRACE"]) + serving_on(manifest, component)
         patience = manifest.pods[f"mesh-{component}"]["spec"]["terminationGracePeriodSeconds"]
         assert patience > needed + DRAIN_HOOK_SECONDS + CLEAN_UP_SECONDS
     gateway = manifest.pods["mesh-gateway"]["spec"]
-    sleep = float(gateway["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    sleep = serving_on(manifest, "gateway")
     drain = float(manifest.environment("gateway")["MESHWRIGHT_GATEWAY_DRAIN_SECONDS"])
     assert gateway["terminationGracePeriodSeconds"] > sleep + drain
 
@@ -148,7 +162,7 @@ def test_runs_may_take_their_time_to_be_handed_over() -> None:
 
 def test_the_drain_of_a_browser_is_as_long_as_the_values_say() -> None:
     manifest = render(nested(browser__drain={"delay": 7, "grace": 1800}))
-    assert manifest.pods["mesh-browser"]["spec"]["terminationGracePeriodSeconds"] == 1827
+    assert manifest.pods["mesh-browser"]["spec"]["terminationGracePeriodSeconds"] == 1867
     environment = manifest.environment("browser")
     assert (environment["MESHWRIGHT_DRAIN_DELAY"], environment["MESHWRIGHT_STOP_GRACE"]) == ("7", "1800")
 

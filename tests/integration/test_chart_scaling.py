@@ -26,7 +26,7 @@ def test_a_scaled_deployment_leaves_the_number_to_the_scaler(component: str) -> 
 
 @pytest.mark.parametrize("component", ["tools", "browser"])
 def test_callers_find_pods_that_were_added(component: str) -> None:
-    assert rendered("default").environment(component)["MESHWRIGHT_CONNECTION_AGE"] == "300"
+    assert rendered("default").environment(component)["MESHWRIGHT_CONNECTION_AGE"] == "10"
 
 
 def test_agents_scale_from_2_to_10_at_70_percent_unless_told_otherwise() -> None:

@@ -11,7 +11,8 @@ import grpc
 import pytest
 
 from meshwright.serving.address import Address, parse_addresses
-from meshwright.serving.channel import open_channel
+from meshwright.serving.channel import CHANNEL_OPTIONS, REPLICAS_CONFIG, open_channel
+from tests.support.dns_server import dns_server
 from tests.support.gateway_mesh import GetAgent, Upstream, unary, watch
 
 if TYPE_CHECKING:
@@ -82,3 +83,18 @@ async def test_a_replica_that_drains_or_is_gone_gets_no_new_calls_and_keeps_its_
         await servers[1].start()
         await servers[0].report(serving=True)
         await only(channel, {first, second, third})
+
+
+async def test_a_name_is_looked_up_anew_when_its_replica_is_replaced() -> None:
+    """As pods are in a cluster, a moment after the name was looked up for the first time."""
+    port = free_port()
+    before, after = (Address(host=f"127.0.0.{n}", port=port) for n in (2, 3))
+    options = (*CHANNEL_OPTIONS, ("grpc.service_config", REPLICAS_CONFIG))
+    async with replicas(before, after) as servers, dns_server(before.host) as dns:
+        target = f"dns://127.0.0.1:{dns.port}/agents.test:{port}"
+        async with grpc.aio.insecure_channel(target, options=options) as channel:
+            await only(channel, {str(before)})
+            dns.addresses = [after.host]
+            await servers[0].stop()
+            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(GetAgent)
+            assert (await ask(b"", timeout=LIMIT, wait_for_ready=True)).decode() == str(after)

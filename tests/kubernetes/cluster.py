@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS = 300.0
 READY_SECONDS = 90.0
+TAIL = 20
+"""Lines of each pod that a failed test tells."""
 
 
 class Cluster:
@@ -60,6 +62,17 @@ class Cluster:
     def get(self, kind: str, *words: str) -> Any:
         """Objects of the API, as kubectl's JSON."""
         return json.loads(self.kubectl("get", kind, *words, "--output=json"))
+
+    def story(self) -> str:
+        """What became of the pods: their states, what happened to them, and the last lines of each."""
+        listed = self.kubectl("get", "pods", "--output=wide")
+        events = self.kubectl("get", "events", "--sort-by=.lastTimestamp").splitlines()[-30:]
+        logs = [
+            self.kubectl("logs", pod["metadata"]["name"], "--all-containers", "--prefix", f"--tail={TAIL}")
+            for pod in self.get("pods")["items"]
+            if any(status.get("started") for status in pod["status"].get("containerStatuses", []))
+        ]
+        return "\n".join([listed, *events, *logs])
 
     def apply(self, *objects: dict[str, Any]) -> None:
         """Make or change objects."""

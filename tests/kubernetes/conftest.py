@@ -1,19 +1,31 @@
 from __future__ import annotations
 
-from contextlib import contextmanager
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kubernetes import docker
+from tests.kubernetes import versions
 from tests.kubernetes.certificate import self_signed
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.docker import daemon
+from tests.kubernetes.figures import tell
 from tests.kubernetes.metrics import Metrics
 from tests.kubernetes.release import Release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails tells what became of the pods."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and isinstance(cluster, Cluster):
+        report.sections.append(("cluster", cluster.story()))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -22,13 +34,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cluster(folder: Path) -> Iterator[Cluster]:
-    with contextmanager(docker.daemon)(folder), Cluster() as cluster:
-        images = docker.archive(folder / "images.tar")
+def present() -> versions.Version:
+    return versions.present()
+
+
+@pytest.fixture(scope="session")
+def previous() -> versions.Version:
+    return versions.previous()
+
+
+@pytest.fixture(scope="session")
+def cluster(folder: Path, present: versions.Version, previous: versions.Version) -> Iterator[Cluster]:
+    """A cluster that knows the images of both versions."""
+    with daemon(folder):
+        for version in (previous, present):
+            version.build()
+        began = time.monotonic()
+        images = versions.archive([previous, present], folder / "images.tar")
+        tell("saving the images", time.monotonic() - began)
+    with Cluster() as cluster:
+        began = time.monotonic()
         cluster.node.load(images)
         images.unlink()
-        for name in docker.NAMES:
-            cluster.node.tag(docker.reference(name, docker.version()), docker.reference(name, docker.NEXT))
+        tell("loading the images", time.monotonic() - began)
         yield cluster
 
 
@@ -41,8 +69,8 @@ def metrics(cluster: Cluster, folder: Path) -> Iterator[Metrics]:
 
 
 @pytest.fixture(scope="session")
-def release(cluster: Cluster, metrics: Metrics, folder: Path) -> Iterator[Release]:
-    release = Release(cluster, folder, docker.version())
+def release(cluster: Cluster, folder: Path) -> Iterator[Release]:
+    release = Release(cluster, folder)
     release.prepare()
     yield release
     release.close()

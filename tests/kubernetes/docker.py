@@ -1,39 +1,30 @@
-"""The mesh's images, from Docker: built where they are missing, by a daemon that is started where none runs."""
+"""Docker: a daemon of its own where none runs, and its command line."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import tomllib
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.kubernetes.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-NAMES = ("mesh", "browser")
-NEXT = "next"
-"""Tag under which the same images stand for a later version."""
+COMMAND = os.environ.get("DOCKER", "docker")
+"""As in `make images DOCKER=...`."""
 START_SECONDS = 60.0
+COMMAND_SECONDS = 600.0
 
 
-def version() -> str:
-    """The version of the checkout, which is the tag of its images."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        return str(tomllib.load(file)["project"]["version"])
-
-
+@contextmanager
 def daemon(folder: Path) -> Iterator[None]:
-    """Have a Docker daemon, for as long as the generator is held."""
-    assert shutil.which("docker"), "Docker is needed to build the images: apt-get install docker.io"
+    """Have a Docker daemon, for as long as the context is entered."""
     if _answers():
         yield
         return
-    assert os.geteuid() == 0, "Start Docker; only root can do so here"
     program = Program("dockerd", ["dockerd"], folder)
     try:
         program.wait_until(_answers, START_SECONDS)
@@ -42,28 +33,12 @@ def daemon(folder: Path) -> Iterator[None]:
         program.stop()
 
 
-def reference(name: str, tag: str) -> str:
-    """An image as nodes know it."""
-    return f"docker.io/meshwright/{name}:{tag}"
-
-
-def archive(path: Path) -> Path:
-    """Both images as one archive for a node; they are built first unless they are there."""
-    built = version()
-    if any(_inspect(name, built) != 0 for name in NAMES):
-        subprocess.run(["make", "images"], cwd=ROOT, check=True, timeout=3600)
-    _docker("save", "--output", str(path), *(f"meshwright/{name}:{built}" for name in NAMES))
-    return path
-
-
-def _inspect(name: str, tag: str) -> int:
-    command = ["docker", "image", "inspect", f"meshwright/{name}:{tag}"]
-    return subprocess.run(command, check=False, capture_output=True).returncode
+def docker(*words: str) -> str:
+    """Run Docker's command line; what it printed."""
+    done = subprocess.run([COMMAND, *words], check=False, capture_output=True, text=True, timeout=COMMAND_SECONDS)
+    assert done.returncode == 0, f"{COMMAND} {' '.join(words)}:\n{done.stderr}"
+    return done.stdout
 
 
 def _answers() -> bool:
-    return subprocess.run(["docker", "info"], check=False, capture_output=True).returncode == 0
-
-
-def _docker(*words: str) -> None:
-    subprocess.run(["docker", *words], check=True, stdout=subprocess.DEVNULL, timeout=600)
+    return subprocess.run([COMMAND, "info"], check=False, capture_output=True).returncode == 0

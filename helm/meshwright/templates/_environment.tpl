@@ -42,7 +42,7 @@
 {{- define "meshwright.tools-env" -}}
 {{ include "meshwright.env-of-service" (merge (dict "port" 8082) .) }}
 # Agents and tools find pods that were added when they connect anew.
-- {name: MESHWRIGHT_CONNECTION_AGE, value: "300"}
+- {name: MESHWRIGHT_CONNECTION_AGE, value: "10"}
 {{ include "meshwright.env-of-files" . }}
 - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ include "meshwright.fullname" .root }}-browser:8083"}
 {{- end }}
@@ -50,7 +50,7 @@
 {{- define "meshwright.browser-env" -}}
 {{ include "meshwright.env-of-service" (merge (dict "port" 8083) .) }}
 # Agents and tools find pods that were added when they connect anew.
-- {name: MESHWRIGHT_CONNECTION_AGE, value: "300"}
+- {name: MESHWRIGHT_CONNECTION_AGE, value: "10"}
 {{- with .root.Values.browser }}
 - {name: MESHWRIGHT_BROWSER_CAPACITY, value: {{ .capacity | quote }}}
 - {name: MESHWRIGHT_BROWSER_WARM, value: {{ .warm | quote }}}

@@ -80,10 +80,19 @@ imagePullSecrets:
 {{- include "meshwright.placement" . }}
 {{- end }}
 
-{{/* Seconds from the order to stop to the kill: delay or handing over, telling the streams (10 s), grace, cleaning up (5 s), and some air. */}}
+{{/* Agents and tools keep to the pods that they know by name until they connect anew and look the name up again. Until then a pod that goes
+serves on: they would have none if it were the only one. */}}
+{{- define "meshwright.serve-on" -}}
+{{- with (index .root.Values .component).drain.lookup -}}
+lifecycle:
+  preStop: {exec: {command: [sleep, {{ . | quote }}]}}
+{{- end }}
+{{- end }}
+
+{{/* Seconds from the order to stop to the kill: serving on, delay or handing over, telling the streams (10 s), grace, cleaning up (5 s), and some air. */}}
 {{- define "meshwright.patience" -}}
 {{- $drain := (index .root.Values .component).drain -}}
-{{ add (max $drain.delay (default 0 $drain.handOver)) $drain.grace 20 }}
+{{ add (default 0 $drain.lookup) (max $drain.delay (default 0 $drain.handOver)) $drain.grace 20 }}
 {{- end }}
 
 {{/* Probes of a gRPC service. Only the process's own loop decides whether it lives; what it needs decides whether it gets calls. */}}

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
 
 SERVICE = "meshwright.v1.ToolService"
-OPEN_SECONDS = 5.0
+OPEN_SECONDS = 30.0
+"""How long a call waits for a tool service that starts anew: caches of names may keep its former address for as long."""
+CLOSE_SECONDS = 5.0
 
 
 class Pending(NamedTuple):
@@ -64,7 +66,7 @@ class ToolStream:
         on_browser: Callable[[ExecuteResponse], None],
     ) -> ToolStream:
         """Open a stream for a session. `on_browser` gets the frames that tell of its browser. UNAVAILABLE."""
-        # A service that starts anew is back in a moment: nothing was asked of it yet, so waiting for it is safe.
+        # Nothing was asked of it yet, so waiting for it is safe.
         stream = cls(stub.Execute(**forward(None), wait_for_ready=True), on_browser)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -108,7 +110,7 @@ class ToolStream:
         if not self.broken:
             await self._try_send(ExecuteRequest(close=Close()))
         if self._reading is not None:
-            _, late = await asyncio.wait([self._reading], timeout=OPEN_SECONDS)
+            _, late = await asyncio.wait([self._reading], timeout=CLOSE_SECONDS)
             if late:
                 self._call.cancel()
                 await asyncio.wait([self._reading])

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from meshwright.v1.tool_pb2 import Tool
     from meshwright.v1.tool_service_pb2_grpc import ToolServiceStub
 
-LIST_SECONDS = 5.0
+LIST_SECONDS = 30.0
+"""How long a run waits for a tool service that starts anew: caches of names may keep its former address for as long."""
+DELETE_SECONDS = 5.0
 LIST_KEPT_SECONDS = 60.0
 log = structlog.get_logger(__name__)
 
@@ -100,7 +102,6 @@ class Toolbox:
         token = ""
         try:
             while True:
-                # A service that starts anew is back in a moment.
                 request, options = ListToolsRequest(page_token=token), forward(LIST_SECONDS)
                 page = await self._stub.ListTools(request, **options, wait_for_ready=True)
                 tools.extend(OfferedTool.of(tool) for tool in page.tools)
@@ -166,7 +167,7 @@ class Toolbox:
         await self.forget(session_id)
         await self._states.delete(session_id)
         try:
-            await self._stub.DeleteWorkspace(DeleteWorkspaceRequest(session_id=session_id), **forward(LIST_SECONDS))
+            await self._stub.DeleteWorkspace(DeleteWorkspaceRequest(session_id=session_id), **forward(DELETE_SECONDS))
         except grpc.aio.AioRpcError as error:
             log.warning("agent.workspace_left_behind", session_id=session_id, code=error.code().name)
 
@@ -174,7 +175,7 @@ class Toolbox:
         """Close all streams."""
         await asyncio.gather(*(self.forget(session_id) for session_id in tuple(self._streams)))
         if self._errands:
-            await asyncio.wait(self._errands, timeout=LIST_SECONDS)
+            await asyncio.wait(self._errands, timeout=DELETE_SECONDS)
         await self._states.close()
 
     def _keep(self, session_id: str) -> None:

@@ -29,6 +29,8 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     # A service that starts a moment later, or anew, is found again quickly.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # A name is looked up again as soon as one of its replicas is gone. By default gRPC waits for 30 s after the look-up before.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
 )
 UNIX_OPTIONS: tuple[tuple[str, str | int], ...] = (
     # The socket's path is no name that HTTP/2 or a proxy could understand.

@@ -100,7 +100,7 @@ class ServerSettings(ServiceAuthentication, MeshSettings):
         ge=0,
         le=86_400,
         description="Seconds after which clients are asked to connect anew, so that those who know the service by a name with several "
-        "addresses find replicas that were added; open streams stay where they are. 0: never. About 300 in a cluster, for tools and "
+        "addresses find replicas that were added; open streams stay where they are. 0: never. About 10 in a cluster, for tools and "
         "browser.",
     )
     unary_timeout: float = Field(
