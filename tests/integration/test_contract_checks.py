@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -29,14 +30,22 @@ class Checkout:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @classmethod
+    def made(cls, root: Path) -> Self:
+        """A new one in an empty folder, with the stubs of its message."""
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
                 shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copyfile(source, root / name)
-        self.write(SAMPLE)
-        self.git("init", "--quiet", "--initial-branch=main")
+        checkout = cls(root)
+        checkout.write(SAMPLE)
+        checkout.git("init", "--quiet", "--initial-branch=main")
+        done = checkout.script("protos")
+        assert done.returncode == 0, done.stderr
+        return checkout
 
     def write(self, text: str) -> None:
         (self.root / EDITED).write_text(text)
@@ -54,12 +63,15 @@ class Checkout:
         return subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=50, check=False)
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """What the tests' checkouts are copies of."""
+    return Checkout.made(tmp_path_factory.mktemp("untouched"))
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    made = Checkout(tmp_path)
-    done = made.script("protos")
-    assert done.returncode == 0, done.stderr
-    return made
+def checkout(tmp_path: Path, untouched: Checkout) -> Checkout:
+    return Checkout(shutil.copytree(untouched.root, tmp_path / "checkout"))
 
 
 def test_stubs_that_were_generated_show_no_drift(checkout: Checkout) -> None:

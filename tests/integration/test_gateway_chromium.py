@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import async_playwright
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import Page
+    from playwright.async_api import Browser, Page
 
     from tests.support.gateway_mesh import Mesh
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 REBOUND = "attacker.example"
 
@@ -38,14 +41,14 @@ async ([url, mode, type]) => {
 """
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
     async with running_mesh(tmp_path) as mesh:
         yield mesh
 
 
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
     found = chromium.find()
     assert found is not None, "Chromium is missing: run `make chromium`"
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -53,8 +56,15 @@ async def page() -> AsyncIterator[Page]:
         browser = await playwright.chromium.launch(
             executable_path=str(found.path), args=[*arguments, f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"]
         )
-        yield await browser.new_page()
+        yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page with cookies and a cache of its own."""
+    async with await browser.new_page() as page:
+        yield page
 
 
 @contextlib.asynccontextmanager
