@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".make" / "previous"
 
 
 class PreviousVersionError(Exception):
@@ -34,11 +33,12 @@ class Release:
     version: str
     commit: str
     """In full: a server hands out no commit by the beginning of its name."""
+    checkout: Path = ROOT
 
     @property
     def folder(self) -> Path:
-        """Where it is, once it was made. A commit of its own for each, so that a moved release is made anew."""
-        return CACHE / f"{self.version}-{self.commit[:12]}"
+        """Where it is, once it was made. Each commit has its own, so that a release that moves is made anew."""
+        return self.checkout / ".make" / "previous" / f"{self.version}-{self.commit[:12]}"
 
     @property
     def sources(self) -> Path:
@@ -60,8 +60,8 @@ def previous_version(release: Release = PREVIOUS) -> Release:
     PreviousVersionError where its commit cannot be had.
     """
     if not release.folder.is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with (CACHE / "lock").open("w") as lock:
+        release.folder.parent.mkdir(parents=True, exist_ok=True)
+        with (release.folder.parent / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not release.folder.is_dir():
                 _make(release)
@@ -70,7 +70,7 @@ def previous_version(release: Release = PREVIOUS) -> Release:
 
 def _make(release: Release) -> None:
     """All of it or nothing: it gets its name when it is whole."""
-    with tempfile.TemporaryDirectory(dir=CACHE, prefix="making-") as making:
+    with tempfile.TemporaryDirectory(dir=release.folder.parent, prefix="making-") as making:
         whole = Path(making) / "whole"
         with tarfile.open(fileobj=io.BytesIO(_archive(release))) as tar:
             tar.extractall(whole / "sources", filter="data")
@@ -109,25 +109,25 @@ def _uv(*arguments: str) -> None:
 
 
 def _archive(release: Release) -> bytes:
-    if not _has(release.commit):
+    if not _has(release):
         # A shallow clone has only the newest commits; this one is asked for by its name.
-        _git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", release.commit)
-    if not _has(release.commit):
+        _git(release, "fetch", "--quiet", "--depth=1", "--no-tags", "origin", release.commit)
+    if not _has(release):
         raise PreviousVersionError(
             f"Commit {release.commit}, from which version {release.version} was released, is neither in this clone nor to be had "
             "from its origin. Fetch the whole history (git fetch --unshallow), or clone without --depth."
         )
-    return _git("archive", release.commit).stdout
+    return _git(release, "archive", release.commit).stdout
 
 
-def _has(commit: str) -> bool:
-    return _git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+def _has(release: Release) -> bool:
+    return _git(release, "cat-file", "-e", f"{release.commit}^{{commit}}").returncode == 0
 
 
-def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _git(release: Release, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     if shutil.which("git") is None:
         raise PreviousVersionError("git is missing, which keeps the version before this one: install it.")
-    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
+    return subprocess.run(["git", "-C", str(release.checkout), *arguments], capture_output=True, check=False)
 
 
 if __name__ == "__main__":
