@@ -31,7 +31,7 @@ async def test_a_task_can_be_read_from_the_metrics_of_each_service(mesh: MeshPro
     def more(place: int, name: str) -> float:
         return after[place].get(name, 0) - before[place].get(name, 0)
 
-    assert more(0, "meshwright_runs_finished_total{outcome=completed}") == 1
+    assert more(0, "meshwright_runs_finished_total{outcome=completed,track=stable}") == 1
     assert more(0, "meshwright_tool_calls_total{outcome=succeeded,tool=browser.open}") == 1
     assert more(0, "meshwright_model_requests_total{model=offline,outcome=ok}") >= 2
     assert more(1, "meshwright_tool_wait_seconds_count") >= 1

@@ -13,6 +13,7 @@ from meshwright.store.interface import ClaimedRun
 from meshwright.store.sqlite.store import SqliteStore
 from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1 import error_reason_pb2 as reasons
+from meshwright.v1.run_pb2 import Track
 from tests.model_script import Say
 from tests.support.agent_mesh import agent_mesh
 
@@ -31,8 +32,10 @@ async def test_a_run_whose_events_cannot_be_stored_is_tried_again_at_the_pace_of
     failing.set()
     claim, append = SqliteStore.claim_run, SqliteStore.append
 
-    async def claiming(store: SqliteStore, owner: str, lease_seconds: float) -> ClaimedRun | None:
-        claimed = await claim(store, owner, lease_seconds)
+    async def claiming(
+        store: SqliteStore, owner: str, lease_seconds: float, track: Track.ValueType
+    ) -> ClaimedRun | None:
+        claimed = await claim(store, owner, lease_seconds, track)
         if claimed is not None:
             attempts.append(claimed.run.attempt)
             begun.set()

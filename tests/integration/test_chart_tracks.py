@@ -19,7 +19,9 @@ def test_a_canary_stands_beside_the_stable_track() -> None:
     stable, canary = manifest.pods["mesh-agent"], manifest.pods["mesh-agent-canary"]
     assert canary["spec"]["containers"][0]["image"] == "meshwright/mesh:0.2.0"
     assert stable["spec"]["containers"][0]["image"] == "meshwright/mesh:0.2.0"
-    assert manifest.environment("agent") == manifest.environment("agent-canary")
+    of_canary = manifest.environment("agent-canary")
+    assert of_canary.pop("MESHWRIGHT_TRACK") == "canary"
+    assert manifest.environment("agent") == of_canary
     for name, track in (("agent", "stable"), ("agent-canary", "canary")):
         assert manifest.one("Service", name)["spec"]["selector"]["track"] == track
     assert manifest.environment("gateway")["MESHWRIGHT_AGENT_CANARY_ADDRESS"] == "mesh-agent-canary:8081"

@@ -51,8 +51,8 @@ async def test_a_run_can_be_read_from_the_metrics(mesh: AgentMesh) -> None:
     samples = await scraper().samples()
     model = "model=openai:scripted"
     expected = {
-        "meshwright_runs_finished_total{outcome=completed}": 1,
-        "meshwright_run_duration_seconds_count": 1,
+        "meshwright_runs_finished_total{outcome=completed,track=stable}": 1,
+        "meshwright_run_duration_seconds_count{track=stable}": 1,
         "meshwright_run_takeovers_total": 0,
         "meshwright_model_steps_total": 2,
         f"meshwright_model_requests_total{{{model},outcome=ok}}": 2,
@@ -64,7 +64,7 @@ async def test_a_run_can_be_read_from_the_metrics(mesh: AgentMesh) -> None:
         "meshwright_rpc_handled_total{code=OK,method=meshwright.v1.AgentService/StartRun}": 1,
         "meshwright_rpc_duration_seconds_count{method=meshwright.v1.AgentService/StartRun}": 1,
         "meshwright_rpc_open_streams{method=meshwright.v1.AgentService/WatchSession}": 0,
-        "meshwright_runs_queued": 0,
+        "meshwright_runs_queued{track=stable}": 0,
         "meshwright_watchers": 0,
         "meshwright_claims_lost_total": 0,
     }
@@ -97,7 +97,7 @@ async def test_what_is_under_way_is_counted(mesh: AgentMesh) -> None:
     watch.cancel()
     await scraper().becomes(meshwright_runs_active=0, meshwright_watchers=0)
     samples = await scraper().samples()
-    assert samples["meshwright_runs_finished_total{outcome=cancelled}"] == 1
+    assert samples["meshwright_runs_finished_total{outcome=cancelled,track=stable}"] == 1
     # It never answered, so it has no label of its own.
     assert samples["meshwright_model_requests_total{model=other,outcome=cancelled}"] == 1
     assert samples["meshwright_event_delivery_seconds_count"] >= 1
@@ -109,7 +109,7 @@ async def test_runs_that_wait_for_a_worker_are_counted(tmp_path: Path, monkeypat
     async with agent_mesh(tmp_path, [Hang()], metrics_address=ANYWHERE, max_runs=1) as mesh:
         for _ in range(3):
             await mesh.start(await mesh.new_session(), "hang")
-        await scraper().becomes(meshwright_runs_active=1, meshwright_runs_queued=2)
+        await scraper().becomes(meshwright_runs_active=1, **{"meshwright_runs_queued{track=stable}": 2})
 
 
 async def test_an_error_of_the_model_is_counted_by_its_reason(mesh: AgentMesh) -> None:
@@ -117,7 +117,7 @@ async def test_an_error_of_the_model_is_counted_by_its_reason(mesh: AgentMesh) -
     await mesh.do("ask")
     samples = await scraper().samples()
     assert samples["meshwright_model_requests_total{model=other,outcome=model_authentication}"] == 1
-    assert samples["meshwright_runs_finished_total{outcome=failed}"] == 1
+    assert samples["meshwright_runs_finished_total{outcome=failed,track=stable}"] == 1
 
 
 async def test_a_question_to_a_person_is_counted_while_it_waits(tmp_path: Path) -> None:

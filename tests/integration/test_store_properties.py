@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from meshwright.store.opening import open_store
+from meshwright.store.redis import schedules
+from meshwright.v1.run_pb2 import Track
 from tests.support.store_drive import a_store
 from tests.support.store_model import StoreModel
 
@@ -24,9 +26,12 @@ KEPT = st.integers(0, 25)
 ANY = st.integers(0, 10_000)
 """Chooses among however many there are."""
 
+TRACKS = st.sampled_from(Track.values())
+HEAD_START = 0.02
+
 ACTIONS = st.one_of(
-    st.tuples(st.just("enqueue"), ANY),
-    st.tuples(st.just("claim"), st.sampled_from([0.0, 0.0, 30.0])),
+    st.tuples(st.just("enqueue"), ANY, TRACKS),
+    st.tuples(st.just("claim"), st.sampled_from([0.0, 0.0, 30.0]), TRACKS),
     st.tuples(st.just("append"), ANY, st.integers(1, 4), st.booleans()),
     st.tuples(st.just("append"), ANY, st.integers(1, 4), st.just(value=False)),
     st.tuples(st.just("say"), ANY, st.integers(1, 3)),
@@ -60,10 +65,10 @@ class StoreMachine(RuleBasedStateMachine):
         if self.address:
             stores.append(await open_store(self.address, Path(folder)))
             self.stack.push_async_callback(stores[-1].close)
-        model = StoreModel(stores)
+        model = StoreModel(stores, HEAD_START if self.address else 0.0)
         self.stack.push_async_callback(model.close)
         await model.create()
-        await model.enqueue(model.sessions[0])
+        await model.enqueue(model.sessions[0], Track.TRACK_UNSPECIFIED)
         return model
 
     @rule(count=st.integers(1, 4))
@@ -96,13 +101,17 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            self.runner.run(self.model.end_all())
             self.runner.run(self.stack.aclose())
         finally:
             self.runner.close()
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "redis", "cluster"], indirect=True)
-def test_whatever_happens_at_once_the_log_is_whole(engine: str, store_address: str) -> None:
+def test_whatever_happens_at_once_the_log_is_whole(
+    engine: str, store_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "HEAD_START_MICROS", round(HEAD_START * 1e6))
     machine = type("Machine", (StoreMachine,), {"address": store_address})
     run_state_machine_as_test(
         machine,

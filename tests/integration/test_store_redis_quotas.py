@@ -9,8 +9,8 @@ import pytest
 
 from meshwright.store.interface import Quotas
 from meshwright.store.redis import keys
-from meshwright.store.redis.claims import MARGIN_MICROS
 from meshwright.store.redis.plan import now
+from meshwright.store.redis.schedules import MARGIN_MICROS
 from meshwright.store.redis.store import RedisStore
 from meshwright.v1.run_pb2 import Usage
 from tests.support.redis_server import flush

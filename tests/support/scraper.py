@@ -29,7 +29,7 @@ class Scraper:
         return found
 
     async def becomes(self, **expected: float) -> None:
-        """Wait until these samples without labels have these values."""
+        """Wait until these samples, by their names with labels as `samples` has them, have these values."""
         async with asyncio.timeout(LIMIT):
             while True:
                 samples = await self.samples()

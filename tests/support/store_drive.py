@@ -17,7 +17,7 @@ from meshwright.store.opening import open_store
 from meshwright.store.redis.store import RedisStore
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Event, EventKind, Notice, RunFinished
-from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState
+from meshwright.v1.run_pb2 import Run, RunOutcome, RunSpec, RunState, Track
 from meshwright.v1.session_pb2 import Session
 from tests.support.redis_server import flush
 
@@ -81,9 +81,9 @@ async def a_session(
     return await store.create_session(Session(session_id=session_id, principal=principal), once, quotas)
 
 
-def an_unstored_run(run_id: str, session_id: str = "ses_1") -> Run:
+def an_unstored_run(run_id: str, session_id: str = "ses_1", track: Track.ValueType = Track.TRACK_UNSPECIFIED) -> Run:
     spec = RunSpec(task=f"task of {run_id}")
-    return Run(run_id=run_id, session_id=session_id, state=RunState.RUN_STATE_QUEUED, spec=spec)
+    return Run(run_id=run_id, session_id=session_id, state=RunState.RUN_STATE_QUEUED, spec=spec, track=track)
 
 
 async def a_run(
@@ -95,8 +95,9 @@ async def a_run(
     reject_if_busy: bool = False,
     quotas: Quotas = NO_QUOTAS,
     principal: str = ME,
+    track: Track.ValueType = Track.TRACK_UNSPECIFIED,
 ) -> Run:
-    run = an_unstored_run(run_id, session_id)
+    run = an_unstored_run(run_id, session_id, track)
     drafts = [a_notice("queued", run_id)]
     return await store.enqueue_run(principal, run, drafts, once, reject_if_busy=reject_if_busy, quotas=quotas)
 

@@ -14,7 +14,7 @@ from meshwright.store.live import Subscription
 from meshwright.store.refusals import TrimmedError
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Event
-from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.run_pb2 import Run, RunState, Track
 from tests.support.store_drive import ME, a_notice, a_session, an_unstored_run, finished, settled, the_end
 
 LIMITS = Quotas(sessions=3, open_runs=6)
@@ -22,6 +22,7 @@ ALL_EVENTS = 100_000
 PAGE = Page(10_000)
 PATIENCE = 30.0
 FINISHED = RunState.RUN_STATE_FINISHED
+STABLE, CANARY = Track.TRACK_STABLE, Track.TRACK_CANARY
 
 
 @dataclass
@@ -52,8 +53,10 @@ class Log:
 class StoreModel:
     """Makes changes and remembers their answers. `stores` are replicas of one store."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[Store], head_start: float = 0.0) -> None:
+        """`head_start`: seconds that the canary has to take its runs; 0 where all runs are everybody's."""
         self.stores = stores
+        self._head_start = head_start
         self.logs: dict[str, Log] = {}
         self.claims: list[ClaimedRun] = []
         """Every claim that was ever given."""
@@ -91,9 +94,10 @@ class StoreModel:
             return
         self.logs[session_id] = Log()
 
-    async def enqueue(self, session_id: str) -> None:
-        run, text = an_unstored_run(self._next("run"), session_id), self._next("queued")
+    async def enqueue(self, session_id: str, track: Track.ValueType) -> None:
+        run, text = an_unstored_run(self._next("run"), session_id, track), self._next("queued")
         drafts = [a_notice(text, run.run_id)]
+        run.create_time.GetCurrentTime()
         try:
             stored = await self._store().enqueue_run(ME, run, drafts, None, reject_if_busy=False, quotas=LIMITS)
         except MeshError as error:
@@ -102,11 +106,39 @@ class StoreModel:
             return
         self.logs[session_id].texts[stored.first_sequence] = text
 
-    async def claim(self, lease: float) -> None:
-        claimed = await self._store().claim_run("somebody", lease)
+    async def claim(self, lease: float, track: Track.ValueType) -> None:
+        await self._claim(lease, track)
+
+    async def _claim(self, lease: float, track: Track.ValueType) -> ClaimedRun | None:
+        claimed = await self._store().claim_run("somebody", lease, track)
         if claimed is not None:
-            assert not claimed.run.parent_run_id
             self.claims.append(claimed)
+            assert not claimed.run.parent_run_id
+            self._check_track(claimed.run, track)
+        return claimed
+
+    def _check_track(self, run: Run, track: Track.ValueType) -> None:
+        """The canary gets its own runs only; the stable track none of those that may still be the canary's."""
+        if self._head_start and track == CANARY:
+            assert run.track == CANARY
+        elif run.track == CANARY:
+            assert time.time() - run.create_time.ToMicroseconds() / 1e6 >= self._head_start
+
+    async def end_all(self) -> None:
+        """Have the stable track end every run, as it can where nobody of the canary is left: no run was lost from sight."""
+        await asyncio.gather(*(self.release(claimed) for claimed in self.claims))
+        async with asyncio.timeout(PATIENCE):
+            while await self._unfinished():
+                if (claimed := await self._claim(PATIENCE, STABLE)) is not None:
+                    await self.append(claimed, 0, end=True)
+                else:
+                    await asyncio.sleep(self._head_start / 4)
+            await self.check()
+
+    async def _unfinished(self) -> int:
+        """How many runs have not ended, without sub-agents' runs."""
+        pages = [await self.stores[0].list_runs(ME, session_id, PAGE) for session_id in self.logs]
+        return sum(run.state != FINISHED and not run.parent_run_id for page in pages for run, _ in page)
 
     async def release(self, claimed: ClaimedRun) -> None:
         await self._store().release_claims([claimed.claim])

@@ -102,6 +102,7 @@ def test_there_are_no_decoders_without_a_kind() -> None:
     [
         (enums.RunState, run_pb2.RunState.DESCRIPTOR),
         (enums.RunOutcome, run_pb2.RunOutcome.DESCRIPTOR),
+        (enums.Track, run_pb2.Track.DESCRIPTOR),
         (enums.SteeringMode, run_pb2.SteeringMode.DESCRIPTOR),
         (enums.SteeringState, event_pb2.SteeringState.DESCRIPTOR),
         (enums.Role, event_pb2.Role.DESCRIPTOR),

@@ -18,6 +18,9 @@
 {{ include "meshwright.env-of-store" . }}
 {{ include "meshwright.env-of-files" . }}
 {{ include "meshwright.env-of-quotas" . }}
+{{- if eq .track "canary" }}
+- {name: MESHWRIGHT_TRACK, value: canary}
+{{- end }}
 - {name: MESHWRIGHT_HAND_OVER_GRACE, value: {{ .root.Values.agent.drain.handOver | quote }}}
 - {name: MESHWRIGHT_RETENTION_DAYS, value: {{ .root.Values.agent.retentionDays | quote }}}
 - {name: MESHWRIGHT_TOOLS_ADDRESS, value: "{{ $name }}-tools:8082"}

@@ -46,6 +46,7 @@ def delegated_run(asked: Asked, parent: Member, step: int, names: Sequence[str])
         parent_run_id=run.run_id,
         traceparent=current_traceparent() or run.traceparent,
         flags=run.flags,
+        track=run.track,
     )
 
 

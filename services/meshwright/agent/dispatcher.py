@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from meshwright.agent.loop import Parts
     from meshwright.store.interface import Claim, ClaimedRun, Signal
-    from meshwright.v1.run_pb2 import Run
+    from meshwright.v1.run_pb2 import Run, Track
     from meshwright.v1.tool_pb2 import ToolCompletion
 
 RENEW_SECONDS = 2.0
-CLAIM_RETRY_SECONDS = 2.0
+CLAIM_RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
@@ -36,12 +36,18 @@ class Engaged(NamedTuple):
 
 
 class Dispatcher:
-    """Runs `limit` workers at most. `run` works until it is cancelled; runs that are not finished then wait for the next process."""
+    """Runs `limit` workers at most, on runs that are for a track.
 
-    def __init__(self, parts: Parts, owner: str, limit: int, on_end: Callable[[Run], None]) -> None:
+    `run` works until it is cancelled; runs that are not finished then wait for the next process.
+    """
+
+    def __init__(
+        self, parts: Parts, owner: str, track: Track.ValueType, limit: int, on_end: Callable[[Run], None]
+    ) -> None:
         """`on_end` is told of every run that ended here, but not of those of sub-agents."""
         self._parts = parts
         self._owner = owner
+        self._track = track
         self._limit = limit
         self._on_end = on_end
         self._engaged: dict[str, Engaged] = {}
@@ -148,7 +154,7 @@ class Dispatcher:
         until = time.monotonic() + LEASE_SECONDS
         with self.claiming():
             try:
-                claimed = await self._parts.store.claim_run(self._owner, LEASE_SECONDS)
+                claimed = await self._parts.store.claim_run(self._owner, LEASE_SECONDS, self._track)
             except MeshError as error:
                 log.warning("dispatcher.claim_failed", reason=error.reason_name)
                 return False

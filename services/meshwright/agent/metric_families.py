@@ -10,17 +10,18 @@ OTHER = "other"
 RUNS_QUEUED = Family(
     "gauge",
     "meshwright_runs_queued",
-    "Runs in the store that a worker could begin at once. Every agent tells the same number.",
+    "Runs in the store that a worker of this track could begin at once. Every agent of a track tells the same number.",
+    ("track",),
 )
 RUNS_ACTIVE = Family("gauge", "meshwright_runs_active", "Runs at work in this process.")
 RUNS_FINISHED = Family(
     "counter",
     "meshwright_runs_finished_total",
-    "Runs that ended here, by outcome: completed, failed, cancelled, expired.",
-    ("outcome",),
+    "Runs that ended here, by outcome (completed, failed, cancelled, expired) and by the track that accepted them (stable, canary).",
+    ("outcome", "track"),
 )
 RUN_SECONDS = Family(
-    "histogram", "meshwright_run_duration_seconds", "From the start of a run to its end.", buckets=SLOW
+    "histogram", "meshwright_run_duration_seconds", "From the start of a run to its end.", ("track",), SLOW
 )
 TAKEOVERS = Family(
     "counter", "meshwright_run_takeovers_total", "Runs that were taken over from a worker that died or left."

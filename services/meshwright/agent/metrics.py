@@ -33,6 +33,7 @@ from meshwright.agent.metric_families import (
     WATCHERS,
     WATCHERS_CUT_OFF,
 )
+from meshwright.agent.tracks import TRACKS, track_of
 from meshwright.serving.errors import MeshError
 from meshwright.store.refusals import InputsWaitingError
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -43,6 +44,7 @@ from meshwright.v1.tool_pb2 import ToolOutcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from meshwright.agent.tracks import TrackName
     from meshwright.serving.metrics import Metrics
     from meshwright.store.interface import Store
     from meshwright.store.stored_event import StoredEvent
@@ -99,11 +101,11 @@ class AgentMetrics:
             metrics.gauge(RUNS_ACTIVE, active)
             metrics.gauge(WATCHERS, watchers)
 
-    async def follow_queue(self, store: Store) -> None:
-        """Ask now and then how many runs wait for a worker, for ever; returns where nobody asks for metrics."""
+    async def follow_queue(self, store: Store, track: TrackName) -> None:
+        """Ask now and then how many runs wait for a worker of this track, for ever; returns where nobody asks for metrics."""
         while self.on is not None:
             try:
-                self.on.queued.set(await store.claimable_runs())
+                self.on.queued.labels(track).set(await store.claimable_runs(TRACKS[track]))
             except MeshError as error:
                 log.warning("metrics.queue_unknown", reason=error.reason_name)
             await asyncio.sleep(QUEUE_SECONDS)
@@ -117,8 +119,11 @@ class AgentMetrics:
         """A worker is done with a run, which may have ended."""
         if self.on is None or not run.finish_sequence:
             return
-        self.on.finished.labels(RunOutcome.Name(run.outcome).removeprefix("RUN_OUTCOME_").lower()).inc()
-        self.on.run_seconds.observe((run.finish_time.ToNanoseconds() - run.start_time.ToNanoseconds()) / 1e9)
+        track = track_of(run)
+        self.on.finished.labels(RunOutcome.Name(run.outcome).removeprefix("RUN_OUTCOME_").lower(), track).inc()
+        self.on.run_seconds.labels(track).observe(
+            (run.finish_time.ToNanoseconds() - run.start_time.ToNanoseconds()) / 1e9
+        )
 
     def claim_lost(self) -> None:
         """A run that was worked on here is another's."""

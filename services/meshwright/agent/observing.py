@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from meshwright.agent.metrics import agent_metrics
+from meshwright.agent.tracks import track_of
 from meshwright.serving.errors import MeshError
 from meshwright.serving.telemetry import Step, outgoing_span, span
 from meshwright.v1.run_pb2 import RunOutcome
@@ -29,7 +30,7 @@ FAILED = (RunOutcome.RUN_OUTCOME_FAILED, RunOutcome.RUN_OUTCOME_EXPIRED)
 @contextmanager
 def run_span(run: Run) -> Iterator[None]:
     """The work of one worker on a run, in the trace of the call that started the run."""
-    with span("run", run_id=run.run_id, session_id=run.session_id, attempt=run.attempt) as step:
+    with span("run", run_id=run.run_id, session_id=run.session_id, attempt=run.attempt, track=track_of(run)) as step:
         for flag in run.flags:
             step.event("feature_flag.evaluation", flag_attributes(flag, run.session_id))
         agent_metrics.run_begun(run)

@@ -23,6 +23,7 @@ from meshwright.agent.retention import Retainer
 from meshwright.agent.run_options import Choices
 from meshwright.agent.store_contact import StoreContact
 from meshwright.agent.toolbox import Toolbox
+from meshwright.agent.tracks import TRACKS
 from meshwright.agent.verbs import Verbs
 from meshwright.agent.watching import Watcher, Watchers
 from meshwright.serving.authentication.principals import home_of
@@ -203,11 +204,12 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
             settings.quotas,
             settings.max_delegation_depth,
         )
+        track = TRACKS[settings.track]
         retainer = Retainer(store, settings.retention_days, settings.max_events)
-        dispatcher = Dispatcher(parts, new_id("agent"), settings.max_runs, on_end=retainer.run_ended)
+        dispatcher = Dispatcher(parts, new_id("agent"), track, settings.max_runs, on_end=retainer.run_ended)
         servicer = AgentServicer(
             store,
-            Verbs(store, models, Choices(models, defaults, flags), settings.quotas),
+            Verbs(store, models, Choices(models, defaults, flags), settings.quotas, track),
             toolbox,
             ArtifactStore(settings.artifacts_url),
             _describe(settings, models),
@@ -217,7 +219,9 @@ def agent_service(settings: AgentSettings) -> Service[AgentServicer]:
         agent_metrics.open(installed_metrics(), lambda: dispatcher.active, lambda: len(servicer.watchers))
         background = [
             asyncio.create_task(contact.then(dispatcher.run), name="dispatcher"),
-            asyncio.create_task(contact.then(lambda: agent_metrics.follow_queue(store)), name="queue-metrics"),
+            asyncio.create_task(
+                contact.then(lambda: agent_metrics.follow_queue(store, settings.track)), name="queue-metrics"
+            ),
             asyncio.create_task(servicer.watchers.keep_alive(), name="heartbeats"),
             asyncio.create_task(contact.then(retainer.sweep), name="retention"),
             asyncio.create_task(flags.follow(), name="flags"),
@@ -273,4 +277,5 @@ def _describe(settings: AgentSettings, models: Models) -> pb.Agent:
         default_options=settings.default_options(model.name),
         demo_url=settings.demo_site,
         example_tasks=example_tasks(settings.demo_site),
+        track=TRACKS[settings.track],
     )

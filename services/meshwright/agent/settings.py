@@ -10,6 +10,7 @@ from pydantic import Field
 
 from meshwright.agent.approving import ApprovalPolicy
 from meshwright.agent.flags.settings import FlagSettings
+from meshwright.agent.tracks import TrackName
 from meshwright.models.settings import ModelSettings
 from meshwright.serving.address import Address, AddressSetting, NeighbourSetting
 from meshwright.serving.settings import ServerSettings
@@ -40,6 +41,11 @@ class AgentSettings(ServerSettings, ModelSettings, FlagSettings):
         "",
         description="Redis 7 or Valkey that keeps sessions, runs and events, for any number of replicas: redis://host:port/0, rediss://, "
         "unix:///path or redis+cluster://host:port. Empty: a file in the data folder, for one process.",
+    )
+    track: TrackName = Field(
+        "stable",
+        description="Which of the agents on one store this one belongs to: runs that it accepts are worked on by agents of its track, the "
+        "canary's by stable ones too when none of the canary has taken them for 2 seconds. A file as store has one agent, and one track.",
     )
     files_url: str = Field(
         "",

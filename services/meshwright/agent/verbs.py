@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from meshwright.agent.run_options import Choices
     from meshwright.store.interface import Quotas, Store
     from meshwright.v1.event_pb2 import Approval
+    from meshwright.v1.run_pb2 import Track
 
 AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUPT)
 
@@ -47,8 +48,10 @@ AT_ONCE = (SteeringMode.STEERING_MODE_STEER, SteeringMode.STEERING_MODE_INTERRUP
 class Verbs:
     """The mutating and reading verbs; `principal` is always the caller. Errors are those of the RPC of the same name."""
 
-    def __init__(self, store: Store, models: Models, choices: Choices, quotas: Quotas) -> None:
+    def __init__(self, store: Store, models: Models, choices: Choices, quotas: Quotas, track: Track.ValueType) -> None:
+        """`track` is that of the runs which are accepted here."""
         self._store = store
+        self._track = track
         self._quotas = quotas
         self._models = models
         self._choices = choices
@@ -204,7 +207,9 @@ class Verbs:
 
     def _new_run(self, session: Session, spec: RunSpec) -> Run:
         """A run that is not stored yet. MODEL_NOT_FOUND."""
-        run = Run(run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED)
+        run = Run(
+            run_id=new_id("run"), session_id=session.session_id, state=RunState.RUN_STATE_QUEUED, track=self._track
+        )
         run.create_time.CopyFrom(current_time())
         run.spec.CopyFrom(spec)
         self._choices.fill_in(run, session)

@@ -17,6 +17,7 @@ from meshwright.client.enums import (
     SteeringMode,
     SteeringState,
     ToolOutcome,
+    Track,
 )
 from meshwright.client.errors import (
     AlreadyExists,
@@ -125,6 +126,7 @@ __all__ = [
     "ToolCallProgress",
     "ToolCallStarted",
     "ToolOutcome",
+    "Track",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

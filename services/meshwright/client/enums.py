@@ -33,6 +33,17 @@ class RunOutcome(StrEnum):
     """Its time was over."""
 
 
+class Track(StrEnum):
+    """Which of the agents that share a store work on a run."""
+
+    UNKNOWN = "unknown"
+    """The mesh was too old to say, or this SDK is too old to know."""
+    STABLE = "stable"
+    """Those of today."""
+    CANARY = "canary"
+    """Those of what is tried beside them."""
+
+
 class SteeringMode(StrEnum):
     """What becomes of an input that arrives while a run is at work."""
 

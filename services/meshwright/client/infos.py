@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Self
 
-    from meshwright.client.enums import RunOutcome, RunState
+    from meshwright.client.enums import RunOutcome, RunState, Track
     from meshwright.client.errors import MeshError
     from meshwright.v1 import agent_service_pb2, run_pb2, session_pb2
 
@@ -96,6 +96,8 @@ class RunInfo:
     """How often a worker took it: more than 1 after a takeover."""
     answer: str
     """The final answer of a completed run."""
+    track: Track
+    """Which agents work on it: those of the track that accepted it."""
     proto: run_pb2.Run = field(repr=False, compare=False)
 
     @classmethod
@@ -118,6 +120,7 @@ class RunInfo:
             parent_run_id=proto.parent_run_id,
             attempt=proto.attempt,
             answer=proto.answer,
+            track=wire.TRACKS[proto.track],
             proto=proto,
         )
 
@@ -140,6 +143,8 @@ class AgentInfo:
     """The demo site as the agent's browser reaches it; empty when it is off."""
     example_tasks: tuple[str, ...]
     """Tasks that work right away."""
+    track: Track
+    """The track of the agent that answered; others at the same address may be of another."""
     proto: agent_service_pb2.Agent = field(repr=False, compare=False)
 
     @classmethod
@@ -153,5 +158,6 @@ class AgentInfo:
             timeout=wire.duration_of(proto.default_options.timeout),
             demo_url=proto.demo_url,
             example_tasks=tuple(proto.example_tasks),
+            track=wire.TRACKS[proto.track],
             proto=proto,
         )

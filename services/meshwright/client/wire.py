@@ -40,6 +40,7 @@ class _Members(dict[int, E]):
 
 RUN_STATES = _Members(enums.RunState, run_pb2.RunState.DESCRIPTOR, enums.RunState.UNKNOWN)
 RUN_OUTCOMES = _Members(enums.RunOutcome, run_pb2.RunOutcome.DESCRIPTOR, enums.RunOutcome.UNKNOWN)
+TRACKS = _Members(enums.Track, run_pb2.Track.DESCRIPTOR, enums.Track.UNKNOWN)
 STEERING_MODES = _Members(enums.SteeringMode, run_pb2.SteeringMode.DESCRIPTOR, enums.SteeringMode.UNKNOWN)
 STEERING_STATES = _Members(enums.SteeringState, event_pb2.SteeringState.DESCRIPTOR, enums.SteeringState.UNKNOWN)
 ROLES = _Members(enums.Role, event_pb2.Role.DESCRIPTOR, enums.Role.UNKNOWN)

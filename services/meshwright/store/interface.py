@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from meshwright.store.live import Subscription
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
-from meshwright.v1.run_pb2 import Run
+from meshwright.v1.run_pb2 import Run, Track
 from meshwright.v1.session_pb2 import Session
 
 
@@ -254,15 +254,19 @@ class Store(Protocol):
         """Input and output tokens of the principal's runs since 00:00 UTC, as counted when a run's record is stored."""
         ...
 
-    async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
+    async def claim_run(
+        self, owner: str, lease_seconds: float, track: Track.ValueType = Track.TRACK_STABLE
+    ) -> ClaimedRun | None:
         """Claim the oldest run that nobody works on and whose session has no other run at work; None when there is none.
 
         Never gives a child. The claim ends those on the run's children: their holder was the one before.
+        A store that processes share gives each track its own runs: the canary never gets another's; the stable track gets those without a
+        track, and those of the canary that have been free for 2 seconds. One that serves a single process gives it all of them.
         """
         ...
 
-    async def claimable_runs(self) -> int:
-        """How many runs `claim_run` would give now, about: one for each session at most."""
+    async def claimable_runs(self, track: Track.ValueType = Track.TRACK_STABLE) -> int:
+        """How many runs `claim_run` would give to this track now, about: one for each session at most."""
         ...
 
     async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
@@ -280,7 +284,10 @@ class Store(Protocol):
         ...
 
     async def release_claims(self, held: Sequence[Claim]) -> None:
-        """Give runs back, so that any replica can claim them at once. These claims are lost; those that were lost before are left out."""
+        """Give runs back, so that any replica of their track can claim them at once.
+
+        These claims are lost; those that were lost before are left out.
+        """
         ...
 
     async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> Renewal:

@@ -1380,6 +1380,7 @@ class Agent(_message.Message):
     DEFAULT_OPTIONS_FIELD_NUMBER: _builtins.int
     DEMO_URL_FIELD_NUMBER: _builtins.int
     EXAMPLE_TASKS_FIELD_NUMBER: _builtins.int
+    TRACK_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Version of Meshwright, such as `0.1.0` (SemVer)."""
     model: _builtins.str
@@ -1388,6 +1389,8 @@ class Agent(_message.Message):
     """That model is the offline planner, which follows plain instructions only and is no language model."""
     demo_url: _builtins.str
     """Address of the demo site as the agent's browser reaches it, such as `http://localhost:8080/demo/`; empty when it is off."""
+    track: _run_pb2.Track.ValueType
+    """The track of the agent that answered: that of the runs which it accepts. Others at the same address may be of another."""
     @_builtins.property
     def default_options(self) -> _run_pb2.RunOptions:
         """Limits of runs that name none; also the most that a run may ask for in steps and time."""
@@ -1405,10 +1408,11 @@ class Agent(_message.Message):
         default_options: _run_pb2.RunOptions | None = ...,
         demo_url: _builtins.str = ...,
         example_tasks: _abc.Iterable[_builtins.str] | None = ...,
+        track: _run_pb2.Track.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["default_options", b"default_options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_options", b"default_options", "demo_url", b"demo_url", "example_tasks", b"example_tasks", "model", b"model", "offline", b"offline", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_options", b"default_options", "demo_url", b"demo_url", "example_tasks", b"example_tasks", "model", b"model", "offline", b"offline", "track", b"track", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

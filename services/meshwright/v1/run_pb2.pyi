@@ -139,6 +139,30 @@ DISCONNECT_POLICY_CANCEL: DisconnectPolicy.ValueType  # 2
 """The run is cancelled when no watcher has come back within 30 seconds."""
 Global___DisconnectPolicy: _TypeAlias = DisconnectPolicy  # noqa: Y015
 
+class _Track:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Track.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRACK_UNSPECIFIED: _Track.ValueType  # 0
+    """The run was accepted by an agent that knew of no tracks, before version 0.2.0. It belongs to the stable track."""
+    TRACK_STABLE: _Track.ValueType  # 1
+    """The track on which everything is unless an operator says otherwise."""
+    TRACK_CANARY: _Track.ValueType  # 2
+    """The track of what is tried beside it."""
+
+class Track(_Track, metaclass=_TrackEnumTypeWrapper):
+    """Track says which of the agents that share a store work on a run: those of today, or those of the next version beside them."""
+
+TRACK_UNSPECIFIED: Track.ValueType  # 0
+"""The run was accepted by an agent that knew of no tracks, before version 0.2.0. It belongs to the stable track."""
+TRACK_STABLE: Track.ValueType  # 1
+"""The track on which everything is unless an operator says otherwise."""
+TRACK_CANARY: Track.ValueType  # 2
+"""The track of what is tried beside it."""
+Global___Track: _TypeAlias = Track  # noqa: Y015
+
 @_typing.final
 class RunSpec(_message.Message):
     """RunSpec is what a run is asked to do."""
@@ -248,6 +272,7 @@ class Run(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     FLAGS_FIELD_NUMBER: _builtins.int
+    TRACK_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Identifier, unique in the mesh, such as `run_77ab...`."""
     session_id: _builtins.str
@@ -268,6 +293,10 @@ class Run(_message.Message):
     """The final answer of a completed run; empty otherwise."""
     traceparent: _builtins.str
     """W3C trace context (`traceparent`) of the call that started it, to whose trace the run belongs; empty when there was none."""
+    track: Global___Track.ValueType
+    """The track of the agent that accepted it, and of its sub-agents. Agents of this track work on it; the stable track also does where none
+    of the canary has taken it for 2 seconds.
+    """
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why it failed or expired; unset otherwise. Has an ErrorInfo."""
@@ -318,10 +347,11 @@ class Run(_message.Message):
         answer: _builtins.str = ...,
         traceparent: _builtins.str = ...,
         flags: _abc.Iterable[Global___FlagDecision] | None = ...,
+        track: Global___Track.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "finish_time", b"finish_time", "spec", b"spec", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "create_time", b"create_time", "error", b"error", "finish_sequence", b"finish_sequence", "finish_time", b"finish_time", "first_sequence", b"first_sequence", "flags", b"flags", "outcome", b"outcome", "parent_run_id", b"parent_run_id", "run_id", b"run_id", "session_id", b"session_id", "spec", b"spec", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "attempt", b"attempt", "create_time", b"create_time", "error", b"error", "finish_sequence", b"finish_sequence", "finish_time", b"finish_time", "first_sequence", b"first_sequence", "flags", b"flags", "outcome", b"outcome", "parent_run_id", b"parent_run_id", "run_id", b"run_id", "session_id", b"session_id", "spec", b"spec", "start_time", b"start_time", "state", b"state", "traceparent", b"traceparent", "track", b"track", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

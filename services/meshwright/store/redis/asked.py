@@ -15,7 +15,7 @@ from meshwright.store.interface import (
     SessionDeleted,
     SettledApproval,
 )
-from meshwright.store.redis import approvals, claims, keys, runs, sessions
+from meshwright.store.redis import approvals, keys, runs, schedules, sessions
 from meshwright.store.redis.connection import answered
 from meshwright.store.redis.plan import Plan
 from meshwright.store.redis.quotas import give_back_runs, reserve_run, reserve_session
@@ -57,7 +57,7 @@ async def delete_session(replica: Replica, principal: str, session_id: str, once
         outcome = await replica.writer.submit(session_id, lambda: Change(plan), settle, answer_key)
         await answered(replica.client.zrem(keys.sessions(principal), session_id))
         await give_back_runs(replica.client, principal, session_id, [run_id.decode() for run_id in unfinished])
-        await answered(replica.client.zrem(keys.SCHEDULE, session_id))
+        await schedules.forget(replica.client, session_id)
         if outcome.code != "answered":
             replica.take(signal)
 
@@ -84,7 +84,7 @@ async def enqueue_run(
         await replica.tokens.check(principal, quotas)
         await reserve_run(replica.client, principal, session_id, run.run_id, quotas)
         try:
-            await claims.announce(replica.client, session_id)
+            await schedules.announce(replica.client, session_id)
             outcome = await replica.change_what_was_read(session_id, attempt, answer_key)
         except MeshError as refusal:
             # Without an answer nobody knows whether it was stored; if it was not, the place is found free later.
@@ -94,7 +94,8 @@ async def enqueue_run(
         stored = Run.FromString(outcome.answer)
         if stored.run_id != run.run_id:
             await give_back_runs(replica.client, principal, session_id, [run.run_id])
-        await replica.schedule(principal, session_id)
+        await schedules.run_came(replica.client, session_id, stored.track)
+        await replica.work_waits(principal, session_id)
         return stored
 
     return await once_only(replica.client, principal, run.session_id, once, carry_out, Run.FromString)

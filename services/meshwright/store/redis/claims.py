@@ -1,26 +1,22 @@
-"""Claiming runs: where to look, and who gets one."""
+"""Claiming runs: who gets one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.resources import files
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from meshwright.store.interface import Claim, ClaimedRun, Renewal
-from meshwright.store.redis import keys
+from meshwright.store.redis import keys, schedules
 from meshwright.store.redis.connection import Client, answered
 from meshwright.store.redis.plan import Plan, now, run_field
 from meshwright.store.redis.runs import claim_guards
+from meshwright.store.redis.schedules import CANARY, STABLE, Entry
 from meshwright.store.redis.sessions import timestamp
-from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.run_pb2 import Run, RunState, Track
 
-RESCHEDULE = (files(__package__) / "reschedule.lua").read_text()
-LOOKS = 16
-MARGIN_MICROS = 30_000_000
-"""A session is scheduled this much ahead before its run is stored: longer than the writer tries."""
 ACTIVE, FINISHED = str(RunState.RUN_STATE_ACTIVE).encode(), str(RunState.RUN_STATE_FINISHED).encode()
 
 CarryOut = Callable[[str, Plan], Awaitable[str]]
@@ -30,64 +26,85 @@ CarryOut = Callable[[str, Plan], Awaitable[str]]
 class Oldest(NamedTuple):
     """The first run of a session that has not ended."""
 
-    run_id: str
+    run: Run
     principal: str
     record: bytes
     state: bytes
     token: bytes
     until: int
+    """When the lease on it is over; 0 where nobody has one."""
     cancelled: bool
 
 
-async def announce(client: Client, session_id: str) -> None:
-    """Have the session looked at later, in case this replica dies before it says that a run waits there."""
-    await answered(client.zadd(keys.SCHEDULE, {session_id: now() + MARGIN_MICROS}, lt=True))
+class Claimant(NamedTuple):
+    """A replica of a track that looks for a run to work on."""
 
+    client: Client
+    carry_out: CarryOut
+    wake: Callable[[], Awaitable[None]]
+    """Has everybody look for runs."""
+    track: Track.ValueType
+    owner: str
+    lease_micros: int
 
-async def schedule(client: Client, session_id: str) -> None:
-    """Have the session looked at now."""
-    await answered(client.zadd(keys.SCHEDULE, {session_id: now()}))
-
-
-async def claimable(client: Client) -> int:
-    """How many sessions are to be looked at."""
-    return int(await answered(client.zcount(keys.SCHEDULE, "-inf", now())))
-
-
-async def claim(client: Client, carry_out: CarryOut, owner: str, lease_micros: int) -> ClaimedRun | None:
-    """Claim the oldest run that is free."""
-    while rows := await answered(
-        client.zrangebyscore(keys.SCHEDULE, "-inf", now(), start=0, num=LOOKS, withscores=True)
-    ):
-        for member, score in rows:
-            session_id = member.decode()
-            claimed = await _claim_of(client, carry_out, session_id, score, owner, lease_micros)
-            if claimed is not None:
-                return claimed
-    return None
-
-
-async def _claim_of(
-    client: Client, carry_out: CarryOut, session_id: str, score: float, owner: str, lease_micros: int
-) -> ClaimedRun | None:
-    oldest = await _oldest(client, session_id)
-    if oldest is None:
-        await _reschedule(client, session_id, score, None)
+    async def claim(self) -> ClaimedRun | None:
+        """Claim the oldest run that is free."""
+        while entries := await schedules.due(self.client, self.track):
+            for entry in entries:
+                claimed = await self._claim_of(entry)
+                if claimed is not None:
+                    return claimed
         return None
-    if oldest.state == FINISHED:
-        # It ended between the two looks of `_oldest`; the next look finds what comes after it.
-        return None
-    time = now()
-    if oldest.state == ACTIVE and oldest.until > time:
-        await _reschedule(client, session_id, score, oldest.until)
-        return None
-    claimed, plan = _claiming(session_id, oldest, owner, time, time + lease_micros)
-    if oldest.state == ACTIVE:
-        await depose_descendants(client, session_id, oldest.run_id, plan)
-    if await carry_out(session_id, plan) != "done" and not await _holds(client, session_id, oldest.run_id, plan):
-        return None
-    await _reschedule(client, session_id, score, time + lease_micros)
-    return claimed
+
+    async def _claim_of(self, entry: Entry) -> ClaimedRun | None:
+        oldest = await _oldest(self.client, entry.session_id)
+        if oldest is None:
+            await schedules.drop(self.client, entry)
+            return None
+        if oldest.state == FINISHED:
+            # It ended between the two looks of `_oldest`; the next look finds what comes after it.
+            return None
+        if self.track == CANARY and oldest.run.track != CANARY:
+            await self._leave_to_stable(entry, oldest)
+            return None
+        free_at = oldest.until
+        if self.track != CANARY and oldest.run.track == CANARY:
+            free_at = await self._offered_at(entry, oldest) + schedules.HEAD_START_MICROS
+        time = now()
+        if free_at > time:
+            await schedules.postpone(self.client, entry, free_at)
+            return None
+        return await self._take(entry, oldest, time)
+
+    async def _leave_to_stable(self, entry: Entry, oldest: Oldest) -> None:
+        time = now()
+        if oldest.until <= time:
+            await schedules.look_by(self.client, STABLE, entry.session_id, time)
+            await self.wake()
+        await schedules.drop(self.client, entry)
+
+    async def _offered_at(self, entry: Entry, oldest: Oldest) -> int:
+        """From when on the canary could have had its run, which is offered to it where it would not look in time."""
+        time = now()
+        free_at = max(time, oldest.until)
+        if entry.offered is not None and entry.offered <= free_at:
+            # It may have been offered the session for a run before this one.
+            return max(entry.offered, oldest.until, oldest.run.create_time.ToMicroseconds())
+        await schedules.look_by(self.client, CANARY, entry.session_id, free_at)
+        if free_at == time:
+            await self.wake()
+        return free_at
+
+    async def _take(self, entry: Entry, oldest: Oldest, time: int) -> ClaimedRun | None:
+        session_id, until = entry.session_id, time + self.lease_micros
+        claimed, plan = _claiming(session_id, oldest, self.owner, time, until)
+        run_id = claimed.claim.run_id
+        if oldest.state == ACTIVE:
+            await depose_descendants(self.client, session_id, run_id, plan)
+        if await self.carry_out(session_id, plan) != "done" and not await _holds(self.client, session_id, run_id, plan):
+            return None
+        await schedules.taken(self.client, entry, until)
+        return claimed
 
 
 async def _holds(client: Client, session_id: str, run_id: str, plan: Plan) -> bool:
@@ -98,11 +115,11 @@ async def _holds(client: Client, session_id: str, run_id: str, plan: Plan) -> bo
 
 
 def _claiming(session_id: str, oldest: Oldest, owner: str, time: int, until: int) -> tuple[ClaimedRun, Plan]:
-    run = Run.FromString(oldest.record)
+    run = oldest.run
     plan = held_anew(run, oldest.record, oldest.token, time, owner, until)
     if oldest.state == ACTIVE:
-        plan.guards.append((run_field(oldest.run_id, "until"), str(oldest.until), "moved"))
-    claim = Claim(session_id, oldest.run_id, int(oldest.token) + 1, oldest.principal)
+        plan.guards.append((run_field(run.run_id, "until"), str(oldest.until), "moved"))
+    claim = Claim(session_id, run.run_id, int(oldest.token) + 1, oldest.principal)
     return ClaimedRun(claim, run, oldest.cancelled), plan
 
 
@@ -177,7 +194,8 @@ async def release(client: Client, carry_out: CarryOut, claims: Sequence[Claim]) 
             counts={run_field(held.run_id, "token"): 1},
         )
         await carry_out(held.session_id, plan)
-        await schedule(client, held.session_id)
+        record = await answered(client.hget(keys.state(held.session_id), run_field(held.run_id, "record")))
+        await schedules.run_left(client, held.session_id, Run.FromString(record or b"").track)
 
 
 async def _oldest(client: Client, session_id: str) -> Oldest | None:
@@ -189,9 +207,5 @@ async def _oldest(client: Client, session_id: str) -> Oldest | None:
     principal, record, state, token, until, cancelled = await answered(client.hmget(keys.state(session_id), names))
     if record is None:
         return None
-    return Oldest(run_id, principal.decode(), record, state, token, int(until or 0), cancelled is not None)
-
-
-async def _reschedule(client: Client, session_id: str, score: float, until: int | None) -> None:
-    wanted = "" if until is None else str(until)
-    await answered(client.eval(RESCHEDULE, 1, keys.SCHEDULE, session_id, f"{score:.0f}", wanted))
+    run = Run.FromString(record)
+    return Oldest(run, principal.decode(), record, state, token, int(until or 0), cancelled is not None)

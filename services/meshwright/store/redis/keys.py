@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SCHEDULE = "mw:open"
 """Sorted set: sessions with runs that have not ended, by the time in microseconds at which to look at them again."""
+CANARY_SCHEDULE = "mw:open:canary"
+"""Sorted set: those of them at which the canary is to look, and when."""
 SIGNALS = "mw:signals"
 """Channel: signals for every replica."""
 TRIMMING = "mw:trimming"

@@ -15,9 +15,9 @@ import structlog
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Quotas
 from meshwright.store.redis import keys
-from meshwright.store.redis.claims import MARGIN_MICROS, RESCHEDULE
 from meshwright.store.redis.connection import Client, answered
 from meshwright.store.redis.plan import FINISHED, now, run_field
+from meshwright.store.redis.schedules import MARGIN_MICROS, RESCHEDULE
 from meshwright.store.refusals import open_runs_exhausted, sessions_exhausted, today, tokens_exhausted
 from meshwright.store.usage import tokens_of
 from meshwright.v1.run_pb2 import Run

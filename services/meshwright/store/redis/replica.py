@@ -9,7 +9,7 @@ import structlog
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Draft, RunWaiting, SessionDeleted, Signal
-from meshwright.store.redis import claims, keys, signals, trimming
+from meshwright.store.redis import keys, signals, trimming
 from meshwright.store.redis.connection import READ_RETRIES, Client, answered, connect, unavailable
 from meshwright.store.redis.follower import Follower
 from meshwright.store.redis.plan import Plan, now
@@ -117,9 +117,8 @@ class Replica:
         """Say that the session was used, unless it was deleted meanwhile."""
         await answered(self.client.zadd(keys.sessions(principal), {session_id: now()}, xx=True))
 
-    async def schedule(self, principal: str, session_id: str) -> None:
+    async def work_waits(self, principal: str, session_id: str) -> None:
         """Have somebody look whether a run of the session can be claimed."""
-        await claims.schedule(self.client, session_id)
         await self.touch(principal, session_id)
         await self.wake()
 

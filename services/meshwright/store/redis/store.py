@@ -23,12 +23,13 @@ from meshwright.store.interface import (
     Signal,
 )
 from meshwright.store.live import Subscription
-from meshwright.store.redis import approvals, asked, children, claims, keys, runs, sessions, trimming
+from meshwright.store.redis import approvals, asked, children, claims, keys, runs, schedules, sessions, trimming
 from meshwright.store.redis.connection import answered, listeners, unavailable
 from meshwright.store.redis.first_contact import ADDRESSES, check_address, problem_of
 from meshwright.store.redis.plan import Plan, count_usage
 from meshwright.store.redis.quotas import give_back_runs
 from meshwright.store.redis.replica import MAX_MOVES, Replica, leniently
+from meshwright.store.redis.schedules import STABLE
 from meshwright.store.redis.writer import Change, Outcome
 from meshwright.store.refusals import (
     InputsWaitingError,
@@ -38,7 +39,7 @@ from meshwright.store.refusals import (
 from meshwright.store.stored_event import StoredEvent
 from meshwright.store.usage import usage_in
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
-from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.run_pb2 import Run, RunState, Track
 from meshwright.v1.session_pb2 import Session
 
 READ_PIECE = 1000
@@ -168,13 +169,14 @@ class RedisStore:
         """See Store."""
         return await self._replica.tokens.today(principal)
 
-    async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
+    async def claim_run(self, owner: str, lease_seconds: float, track: Track.ValueType = STABLE) -> ClaimedRun | None:
         """See Store."""
-        return await claims.claim(self._client, self._replica.code_of, owner, int(lease_seconds * 1_000_000))
+        replica, micros = self._replica, int(lease_seconds * 1_000_000)
+        return await claims.Claimant(self._client, replica.code_of, replica.wake, track, owner, micros).claim()
 
-    async def claimable_runs(self) -> int:
+    async def claimable_runs(self, track: Track.ValueType = STABLE) -> int:
         """See Store."""
-        return await claims.claimable(self._client)
+        return await schedules.count_due(self._client, track)
 
     async def enqueue_child(self, claim: Claim, run: Run, drafts: Sequence[Draft]) -> ClaimedRun:
         """See Store."""
@@ -226,7 +228,7 @@ class RedisStore:
             if run is not None and ended:
                 ends = [event for event in events if event.kind == runs.RUN_FINISHED]
                 run.finish_sequence = ends[0].sequence
-                self._replica.later(self._make_room(claim))
+                self._replica.later(self._make_room(claim, run.track))
             return events
 
         return self._replica.writer.submit(claim.session_id, compose, settle)
@@ -288,7 +290,8 @@ class RedisStore:
         if principal is not None:
             await self._replica.touch(principal.decode(), session_id)
 
-    async def _make_room(self, claim: Claim) -> None:
+    async def _make_room(self, claim: Claim, track: Track.ValueType) -> None:
         """A run has ended: others may begin."""
-        await self._replica.schedule(claim.principal, claim.session_id)
+        await schedules.run_left(self._client, claim.session_id, track)
+        await self._replica.work_waits(claim.principal, claim.session_id)
         await give_back_runs(self._client, claim.principal, claim.session_id, [claim.run_id])

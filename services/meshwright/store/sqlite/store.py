@@ -42,7 +42,7 @@ from meshwright.store.sqlite.writer import Writer
 from meshwright.store.stored_event import StoredEvent
 from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
-from meshwright.v1.run_pb2 import Run, RunState
+from meshwright.v1.run_pb2 import Run, RunState, Track
 from meshwright.v1.session_pb2 import Session
 
 T = TypeVar("T")
@@ -219,11 +219,13 @@ class SqliteStore:
         """See Store."""
         return await self._read(partial(tokens_today, self._reading, principal))
 
-    async def claim_run(self, owner: str, lease_seconds: float) -> ClaimedRun | None:
-        """See Store."""
+    async def claim_run(
+        self, owner: str, lease_seconds: float, track: Track.ValueType = Track.TRACK_STABLE
+    ) -> ClaimedRun | None:
+        """See Store. Nobody else is here to take a run, so it is given whatever its track."""
         return await self._writer.submit(lambda c: claims.claim(c, owner, int(lease_seconds * 1_000_000)))
 
-    async def claimable_runs(self) -> int:
+    async def claimable_runs(self, track: Track.ValueType = Track.TRACK_STABLE) -> int:
         """See Store."""
         return await self._read(partial(claims.claimable, self._reading))
 
