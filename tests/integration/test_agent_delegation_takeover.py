@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from meshwright.serving.address import Address
-from meshwright.serving.channel import open_channel
 from meshwright.serving.errors import MeshError
-from meshwright.serving.server import Server
-from meshwright.tools.run import tools_service
-from meshwright.tools.settings import ToolSettings
 from meshwright.tools.tool import Annotations
 from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.event_pb2 import Event
-from meshwright.v1.run_pb2 import RunOutcome, RunSpec
+from meshwright.v1.run_pb2 import RunOutcome
 from meshwright.v1.tool_pb2 import ToolOutcome
 from tests.model_script import Call, Hang, Request, Say, Script, Steps
-from tests.model_server import ModelServer
-from tests.support.agent_mesh import PATIENCE, AgentMesh, agent_mesh
+from tests.support.agent_mesh import PATIENCE, agent_mesh
+from tests.support.agent_replicas import agent_fleet
 from tests.support.agent_tools import counting_tool
 from tests.support.delegation import assert_whole, by_task, child_of_task, children, delegate, delegations, end, of_run
 from tests.support.half_done import TOKENS_OF_CHILD, HalfDone, leave_half_done
@@ -52,32 +42,6 @@ def plan(request: Request) -> Steps:
     return repeats_its_results(request) if begun else delegate("look")
 
 
-@contextlib.asynccontextmanager
-async def agent_process(
-    folder: Path, name: str, store_url: str, model: ModelServer
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, AgentServiceStub]]:
-    """An agent in a process of its own."""
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "MESHWRIGHT_LISTEN": f"unix:{folder / name}.sock",
-        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
-        "MESHWRIGHT_DATA_DIR": str(folder),
-        "MESHWRIGHT_STORE_URL": store_url,
-        "MESHWRIGHT_MODEL": "openai:scripted",
-        "MESHWRIGHT_OPENAI_BASE_URL": model.base_url,
-    }
-    command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
-    try:
-        async with open_channel(Address.parse(f"unix:{folder / name}.sock")) as channel:
-            yield process, AgentServiceStub(channel)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
 async def test_a_killed_worker_is_relieved_in_the_middle_of_a_family(tmp_path: Path, store_address: str) -> None:
     """Of three generations the youngest was thinking; every one goes on under the next attempt, and what was done is not done again."""
     made: list[str] = []
@@ -89,19 +53,18 @@ async def test_a_killed_worker_is_relieved_in_the_middle_of_a_family(tmp_path: P
         "look": [delegate("look closely"), COUNT, Say("Seen.")],
         "look closely": [COUNT, Hang()],
     }
-    tools = ToolSettings.load(listen=f"unix:{tmp_path / 'tools.sock'}", data_dir=tmp_path)
-    async with Server(tools_service(tools, [tool]), tools), ModelServer(by_task(hanging)) as model:
-        async with agent_process(tmp_path, "first", store_address, model) as (first, stub):
-            created = await stub.CreateSession(pb.CreateSessionRequest(), wait_for_ready=True, timeout=PATIENCE)
-            session_id = created.session.session_id
-            run = (await stub.StartRun(pb.StartRunRequest(session_id=session_id, spec=RunSpec(task="plan")))).run
-            await model.wait_requests(4, timeout=PATIENCE)
-            first.send_signal(signal.SIGKILL)
-            await first.wait()
-        model.script = by_task({**hanging, "look closely": [COUNT, Say("Seen closely.")]})
-        async with agent_process(tmp_path, "second", store_address, model) as (_, stub):
-            await stub.GetAgent(pb.GetAgentRequest(), wait_for_ready=True, timeout=PATIENCE)
-            events = await AgentMesh(stub, model, tmp_path, Address("", 0)).events(session_id, run.run_id)
+    async with agent_fleet(
+        tmp_path, store_address, by_task(hanging), ("first", "second"), started=["first"], tools=[tool]
+    ) as fleet:
+        async with fleet.talking_to("first") as mesh:
+            session_id = await mesh.new_session()
+            run = await mesh.start(session_id, "plan")
+            await fleet.model.wait_requests(4, timeout=PATIENCE)
+            await fleet.agents["first"].kill()
+        fleet.model.script = by_task({**hanging, "look closely": [COUNT, Say("Seen closely.")]})
+        await fleet.agents["second"].start()
+        async with fleet.talking_to("second") as mesh:
+            events = await mesh.events(session_id, run.run_id)
     assert_whole(events)
     look, closely = child_of_task(events, "look"), child_of_task(events, "look closely")
     assert (children(events, run.run_id), children(events, look)) == ([look], [closely])

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
 import pytest
 
-from meshwright.serving.address import Address
-from meshwright.serving.channel import open_channel
-from meshwright.serving.server import Server
-from meshwright.tools.run import tools_service
-from meshwright.tools.settings import ToolSettings
 from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.event_pb2 import ApprovalState, Event
 from meshwright.v1.run_pb2 import DisconnectPolicy, RunOutcome, RunSpec
 from tests.model_script import Call, Hang, Request, Say, Steps, in_turn
-from tests.model_server import ModelServer
 from tests.support.agent_mesh import PATIENCE, AgentMesh, ConverseDoor, Door, UnaryDoor, agent_mesh
+from tests.support.agent_replicas import agent_fleet
 from tests.support.agent_tools import gate_tool, waiting_tool
 
 DOORS: dict[str, Door] = {"unary": UnaryDoor(), "converse": ConverseDoor()}
@@ -157,62 +147,25 @@ async def replica(mesh: AgentMesh, folder: Path, redis_url: str) -> AsyncIterato
         yield second
 
 
-@contextlib.asynccontextmanager
-async def agent_process(
-    folder: Path, name: str, redis_url: str, model_base_url: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, AgentServiceStub]]:
-    """An agent in a process of its own."""
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "MESHWRIGHT_LISTEN": f"unix:{folder / name}.sock",
-        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
-        "MESHWRIGHT_DATA_DIR": str(folder),
-        "MESHWRIGHT_STORE_URL": redis_url,
-        "MESHWRIGHT_MODEL": "openai:scripted",
-        "MESHWRIGHT_OPENAI_BASE_URL": model_base_url,
-    }
-    command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
-    try:
-        async with open_channel(Address.parse(f"unix:{folder / name}.sock")) as channel:
-            yield process, AgentServiceStub(channel)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
 async def test_a_killed_replica_is_relieved_by_another_while_clients_watch_there(
     tmp_path: Path, redis_url: str
 ) -> None:
-    tools = ToolSettings.load(listen=f"unix:{tmp_path / 'tools.sock'}", data_dir=tmp_path)
+    names = ("first", "second")
     async with (
-        Server(tools_service(tools, []), tools),
-        ModelServer([Say("Half of it"), Hang()]) as model,
-        agent_process(tmp_path, "first", redis_url, model.base_url) as (first, stub),
+        agent_fleet(tmp_path, redis_url, [Say("Half of it"), Hang()], names, started=["first"]) as fleet,
+        fleet.talking_to("first") as mesh,
     ):
-        created = await stub.CreateSession(pb.CreateSessionRequest(), wait_for_ready=True, timeout=PATIENCE)
-        session_id = created.session.session_id
-        run = (await stub.StartRun(pb.StartRunRequest(session_id=session_id, spec=RunSpec(task="talk")))).run
-        mesh = AgentMesh(stub, model, tmp_path)
+        session_id = await mesh.new_session()
+        run = await mesh.start(session_id, "talk")
         await mesh.wait_for(session_id, "text_delta")
-        async with agent_process(tmp_path, "second", redis_url, model.base_url) as (_, other):
-            request = pb.WatchSessionRequest(session_id=session_id, until_run_id=run.run_id)
-            watch = other.WatchSession(request, wait_for_ready=True)
-            watching = asyncio.create_task(read(watch))
-            await watch.wait_for_connection()
-            model.script = Say("All of it.")
-            first.send_signal(signal.SIGKILL)
-            await first.wait()
+        await fleet.agents["second"].start()
+        async with fleet.talking_to("second") as other:
+            watching = asyncio.create_task(other.events(session_id, run.run_id))
+            await other.wait_for(session_id, "text_delta")
+            fleet.model.script = Say("All of it.")
+            await fleet.agents["first"].kill()
             events = await watching
     assert whole(events)
     assert [event.run_started.attempt for event in events if event.HasField("run_started")] == [1, 2]
     assert [event.message.partial for event in events if event.message.step] == [True, False]
     assert events[-1].run_finished.answer == "All of it."
-
-
-async def read(watch: grpc.aio.UnaryStreamCall[pb.WatchSessionRequest, pb.WatchSessionResponse]) -> list[Event]:
-    """All events of a watch."""
-    async with asyncio.timeout(PATIENCE):
-        return [event async for response in watch for event in response.events]

@@ -3,77 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from meshwright.agent import dispatcher
 from meshwright.agent.lease import LEASE_SECONDS
-from meshwright.serving.address import Address
-from meshwright.serving.channel import open_channel
-from meshwright.serving.server import Server
-from meshwright.tools.run import tools_service
-from meshwright.tools.settings import ToolSettings
-from meshwright.tools.tool import Annotations, Tool
-from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
+from meshwright.tools.tool import Annotations
 from meshwright.v1.event_pb2 import Event
 from meshwright.v1.run_pb2 import RunOutcome
 from meshwright.v1.tool_pb2 import ToolOutcome
-from tests.model_script import Call, Say, Script, Steps, Tokens, in_turn
-from tests.model_server import ModelServer
-from tests.support.agent_mesh import AgentMesh, agent_mesh
+from tests.model_script import Call, Say, Tokens, in_turn
+from tests.support.agent_mesh import agent_mesh
+from tests.support.agent_replicas import Fleet, agent_fleet
 from tests.support.agent_tools import counting_tool
 
 PATIENCE = 30.0
 
 
-@contextlib.asynccontextmanager
-async def neighbours(folder: Path, script: Script | Steps, tools: Sequence[Tool]) -> AsyncIterator[ModelServer]:
-    """The model and the tools, in this process."""
-    settings = ToolSettings.load(listen=f"unix:{folder / 'tools.sock'}", data_dir=folder)
-    async with Server(tools_service(settings, tools), settings), ModelServer(script) as model:
-        yield model
-
-
-@contextlib.asynccontextmanager
-async def agent(
-    folder: Path, name: str, model: ModelServer, store_url: str = ""
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, AgentMesh]]:
-    """An agent that answers, in a process of its own."""
-    address = Address.parse(f"unix:{folder / name}.sock")
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "MESHWRIGHT_LISTEN": str(address),
-        "MESHWRIGHT_TOOLS_ADDRESS": f"unix:{folder / 'tools.sock'}",
-        "MESHWRIGHT_DATA_DIR": str(folder),
-        "MESHWRIGHT_STORE_URL": store_url,
-        "MESHWRIGHT_MODEL": "openai:scripted",
-        "MESHWRIGHT_OPENAI_BASE_URL": model.base_url,
-    }
-    command = (sys.executable, "-m", "meshwright.cli.serve", "agent")
-    logged = folder / f"{name}.log"
-    with logged.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
-    try:
-        async with open_channel(address) as channel:
-            stub = AgentServiceStub(channel)
-            await stub.GetAgent(pb.GetAgentRequest(), wait_for_ready=True, timeout=PATIENCE)
-            yield process, AgentMesh(stub, model, folder, address)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-        await process.wait()
-    assert not re.search("Traceback|never retrieved", logged.read_text()), logged.read_text()
+async def ended_calmly(fleet: Fleet) -> None:
+    """All of its agents, and without a word about anything unexpected."""
+    for agent in fleet.agents.values():
+        await agent.end(signal.SIGTERM)
+        logged = (agent.folder / f"{agent.name}.log").read_text()
+        assert not re.search("Traceback|never retrieved", logged), logged
 
 
 def attempts(events: Sequence[Event]) -> list[int]:
@@ -85,19 +42,23 @@ async def test_a_deposed_replica_writes_nothing_repeats_nothing_and_goes_on(tmp_
     gate = asyncio.Event()
     change = counting_tool("test.change", Annotations(), made, gate)
     script = in_turn(Call("test.change", {}), Say("It went on."))
-    async with neighbours(tmp_path, script, [change]) as model, contextlib.AsyncExitStack() as replicas:
-        first, at_first = await replicas.enter_async_context(agent(tmp_path, "first", model, redis_url))
+    async with (
+        agent_fleet(tmp_path, redis_url, script, ("first", "second"), started=["first"], tools=[change]) as fleet,
+        fleet.talking_to("first") as at_first,
+    ):
         session_id = await at_first.new_session()
         run = await at_first.start(session_id, "change")
         await at_first.wait_for(session_id, "tool_call_progress")
-        async with agent(tmp_path, "second", model, redis_url) as (_, at_second):
-            first.send_signal(signal.SIGSTOP)
+        await fleet.agents["second"].start()
+        async with fleet.talking_to("second") as at_second:
+            fleet.agents["first"].send(signal.SIGSTOP)
             events = await at_second.events(session_id, run.run_id)
             gate.set()
-            first.send_signal(signal.SIGCONT)
+            fleet.agents["first"].send(signal.SIGCONT)
             # It answers again, and works on what it is given, but no more on what another has ended.
             afterwards = await at_first.do("change again")
             assert await at_first.events(session_id, run.run_id) == events
+        await ended_calmly(fleet)
     assert made == ["test.change"] * 2
     assert attempts(events) == [1, 2]
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
@@ -107,15 +68,17 @@ async def test_a_deposed_replica_writes_nothing_repeats_nothing_and_goes_on(tmp_
 
 
 async def test_a_process_alone_goes_on_where_it_stood_still(tmp_path: Path) -> None:
-    async with neighbours(tmp_path, Tokens(60, 0.05), []) as model, agent(tmp_path, "agent", model) as (process, mesh):
+    async with agent_fleet(tmp_path, "", Tokens(60, 0.05), ["agent"]) as fleet, fleet.talking_to("agent") as mesh:
+        agent = fleet.agents["agent"]
         session_id = await mesh.new_session()
         run = await mesh.start(session_id, "talk")
         await mesh.wait_for(session_id, "text_delta")
-        process.send_signal(signal.SIGSTOP)
-        woken = asyncio.get_running_loop().call_later(LEASE_SECONDS + 0.5, lambda: process.send_signal(signal.SIGCONT))
+        agent.send(signal.SIGSTOP)
+        woken = asyncio.get_running_loop().call_later(LEASE_SECONDS + 0.5, agent.send, signal.SIGCONT)
         began = time.monotonic()
         events = await mesh.events(session_id, run.run_id)
         woken.cancel()
+        await ended_calmly(fleet)
     assert time.monotonic() - began > LEASE_SECONDS
     assert attempts(events) == [1]
     assert events[-1].run_finished.outcome == RunOutcome.RUN_OUTCOME_COMPLETED

@@ -17,7 +17,9 @@ from meshwright.serving.channel import open_channel
 from meshwright.serving.server import Server
 from meshwright.tools.run import tools_service
 from meshwright.tools.settings import ToolSettings
+from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from tests.model_server import ModelServer
+from tests.support.agent_mesh import AgentMesh
 from tests.support.gateway_mesh import upstream_settings
 from tests.support.mesh_process import clean_environment
 
@@ -59,10 +61,15 @@ class Replica:
                     if state.status == health_pb2.HealthCheckResponse.SERVING:
                         return
 
-    async def end(self, number: signal.Signals) -> None:
-        """Send it a signal and wait until it is gone."""
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(number)
+
+    async def end(self, number: signal.Signals) -> None:
+        """Send it a signal and wait until it is gone."""
+        self.send(number)
+        if self.process is not None:
             await self.process.wait()
 
     async def kill(self) -> None:
@@ -76,6 +83,13 @@ class Fleet:
 
     model: ModelServer
     agents: dict[str, Replica] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def talking_to(self, name: str) -> AsyncIterator[AgentMesh]:
+        """Calls that this agent answers."""
+        agent = self.agents[name]
+        async with open_channel(agent.address) as channel:
+            yield AgentMesh(AgentServiceStub(channel), self.model, agent.folder, agent.address)
 
 
 @dataclass

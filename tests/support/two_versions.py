@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from meshwright.serving.channel import open_channel
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
-from tests.support.agent_mesh import AgentMesh
 from tests.support.agent_replicas import agent_fleet
 from tests.support.previous_version import previous_version
 
@@ -18,6 +15,7 @@ if TYPE_CHECKING:
 
     from meshwright.tools.tool import Tool
     from tests.model_script import Script, Steps
+    from tests.support.agent_mesh import AgentMesh
     from tests.support.agent_replicas import Fleet
 
 OLD, NEW = "old", "new"
@@ -33,9 +31,8 @@ def as_before() -> dict[str, str]:
 class TwoVersions:
     """One agent of each version, with one store, the same tools and the same model."""
 
-    def __init__(self, fleet: Fleet, folder: Path) -> None:
+    def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self._folder = folder
 
     async def start(self, version: str) -> None:
         """Start the agent of a version, and wait until it answers."""
@@ -45,12 +42,9 @@ class TwoVersions:
         """Send it a signal and wait until it is gone."""
         await self.fleet.agents[version].end(number)
 
-    @contextlib.asynccontextmanager
-    async def talking_to(self, version: str) -> AsyncIterator[AgentMesh]:
+    def talking_to(self, version: str) -> contextlib.AbstractAsyncContextManager[AgentMesh]:
         """Calls that the agent of this version answers."""
-        address = self.fleet.agents[version].address
-        async with open_channel(address) as channel:
-            yield AgentMesh(AgentServiceStub(channel), self.fleet.model, self._folder, address)
+        return self.fleet.talking_to(version)
 
 
 @contextlib.asynccontextmanager
@@ -61,11 +55,15 @@ async def two_versions(
     tools: Sequence[Tool] | None = (),
     *,
     started: Sequence[str] = (),
+    canary: bool = False,
     **settings: str,
 ) -> AsyncIterator[TwoVersions]:
-    """Those of `started` run. `settings` are both agents', by the names of their variables."""
-    each = {OLD: as_before()}
+    """Those of `started` run, both on the stable track unless the newer is the `canary`.
+
+    `settings` are both agents', by the names of their variables.
+    """
+    each = {OLD: as_before(), NEW: {"MESHWRIGHT_TRACK": "canary"} if canary else {}}
     async with agent_fleet(
         folder, store_url, script, (OLD, NEW), started=started, tools=tools, environment=settings, each=each
     ) as fleet:
-        yield TwoVersions(fleet, folder)
+        yield TwoVersions(fleet)
