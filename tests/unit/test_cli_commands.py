@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,9 @@ def test_every_command_explains_itself_and_its_exit_codes() -> None:
 
 
 def test_the_version_is_the_packages() -> None:
-    assert meshwright("version").stdout.startswith("meshwright 0.")
+    for asked in ("version", "--version"):
+        told = meshwright(asked)
+        assert (told.returncode, told.stdout) == (0, f"meshwright {version('meshwright')}\n")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from meshwright.cli.traffic.commands import traffic
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 app = typer.Typer(
-    help="Meshwright: a gRPC mesh for AI agents.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -31,6 +30,24 @@ Address = Annotated[
         show_envvar=True,
     ),
 ]
+
+
+def _print_version(wanted: bool = True) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version as installed
+
+    typer.echo(f"meshwright {installed('meshwright')}")
+    raise typer.Exit
+
+
+@app.callback()
+def meshwright(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Meshwright: a gRPC mesh for AI agents."""
 
 
 @app.command()
@@ -170,9 +187,7 @@ def settings(
 @app.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
-
-    typer.echo(f"meshwright {installed('meshwright')}")
+    _print_version()
 
 
 def _need_server(service: str | None = None) -> None:
