@@ -136,7 +136,7 @@ async def test_a_shift_that_one_gateway_refuses_is_taken_back_in_all(
 async def test_a_gateway_that_says_nothing_is_named(
     api: KubernetesApi, tmp_path: Path, tracks: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_cluster, "PATIENCE", 0.3)
+    monkeypatch.setattr(in_cluster, "PATIENCE", 1.0)
     # Those that end or have not started are not waited for.
     api.pods += [pod("mute"), pod("leaving", leaving=True), pod("starting", started=False)]
     async with gateway_pod(api, tmp_path, "one", tracks) as one:

@@ -174,7 +174,7 @@ async def test_what_is_no_bearer_token_is_refused(
     assert error.metadata == {"cause": cause}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=200))
 async def test_whatever_is_shown_is_refused_and_never_a_defect(tmp_path_factory: Any, shown: str) -> None:
     from meshwright.serving.authentication.authenticator import open_authenticator

@@ -272,7 +272,7 @@ async def test_what_was_committed_survives_and_active_runs_can_be_claimed_by_the
     await second.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     batches=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), max_size=30),
     attach_at=st.integers(0, 30),

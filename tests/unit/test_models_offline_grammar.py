@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwright.models.offline.grammar import parse
@@ -182,13 +182,11 @@ def test_a_question_about_an_open_page_opens_nothing_else() -> None:
     assert outline("who wrote this?", page_url=A) == [("general",)]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_can_be_parsed(text: str) -> None:
     parse(text, DEMO)
 
 
-@settings(deadline=None)
 @given(
     st.text(alphabet=st.characters(exclude_characters='"\n', categories=("L", "N", "P", "Zs")), min_size=1, max_size=60)
 )

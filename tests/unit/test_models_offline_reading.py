@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwright.models.offline.documents import Document
@@ -154,7 +154,6 @@ def test_a_snapshot_that_was_cut_still_reads() -> None:
     assert price("desk lamp", whole[: whole.index("Standing desk") + 5]) == "$49.00"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_snapshot_can_be_read(snapshot: str) -> None:
     parse_snapshot(snapshot)

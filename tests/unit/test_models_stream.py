@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwright.models import ToolSchema, Usage
@@ -29,7 +29,6 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return [*pieces, data]
 
 
-@settings(deadline=None)
 @given(st.lists(LINE, max_size=8), st.lists(st.integers(0, 30), max_size=20), st.sampled_from([b"\n", b"\r\n"]))
 def test_events_are_the_same_however_the_bytes_are_cut(texts: list[str], sizes: list[int], end: bytes) -> None:
     stream = b"".join(b": comment" + end + b"data: " + text.encode() + end + end for text in texts)
@@ -38,7 +37,6 @@ def test_events_are_the_same_however_the_bytes_are_cut(texts: list[str], sizes: 
     assert [event.strip() for event in events] == [text.strip().encode() for text in texts]
 
 
-@settings(deadline=None)
 @given(st.lists(LINE, min_size=2, max_size=4))
 def test_the_lines_of_one_event_are_joined(lines: list[str]) -> None:
     stream = b"".join(b"data:" + line.encode() + b"\n" for line in lines) + b"\n"
@@ -55,7 +53,6 @@ def test_the_last_event_needs_no_blank_line() -> None:
 ARGUMENTS = st.dictionaries(st.text(max_size=8), st.text(max_size=20) | st.integers() | st.booleans(), max_size=4)
 
 
-@settings(deadline=None)
 @given(st.lists(ARGUMENTS, min_size=1, max_size=4), st.data())
 def test_calls_are_whole_however_their_fragments_are_cut_and_mixed(
     calls: list[dict[str, Any]], data: st.DataObject
@@ -76,7 +73,6 @@ def test_calls_are_whole_however_their_fragments_are_cut_and_mixed(
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=80), unique=True, max_size=6))
 def test_tool_names_come_back_from_the_wire(names: list[str]) -> None:
     tools = ToolNames([ToolSchema(name, "", {}) for name in names])

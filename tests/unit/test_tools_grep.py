@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwright.tools.file_root import FileRoot
@@ -23,7 +23,6 @@ def silent_job() -> Job:
     return Job(lambda _message, _fraction: None)
 
 
-@settings(deadline=None)
 @given(lines=LINES, pattern=PATTERNS, ignore_case=st.booleans())
 def test_lines_that_match_are_those_that_python_finds(lines: list[str], pattern: str, ignore_case: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:

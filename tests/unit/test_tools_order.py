@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshwright.tools.order import KeyedOrder
@@ -51,7 +51,6 @@ def test_a_key_that_nobody_holds_is_forgotten() -> None:
     assert len(order) == 0
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30))
 async def test_however_calls_come_and_go_each_key_runs_one_at_a_time_in_order(calls: list[tuple[str, bool]]) -> None:
     order = KeyedOrder()
