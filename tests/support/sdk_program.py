@@ -11,6 +11,7 @@ import asyncio
 import importlib.metadata
 import json
 import sys
+from pprint import pformat
 from typing import Any
 
 from meshwright.client import ApprovalRequested, Mesh, MeshError
@@ -24,7 +25,8 @@ async def seen(address: str, session_id: str) -> dict[str, Any]:
         return {
             "sdk": importlib.metadata.version("meshwright"),
             "agent": agent.version,
-            "log": [repr(event) for event in log],
+            # Sorted: a map of protobuf has no order.
+            "log": [pformat(event, sort_dicts=True) for event in log],
             "sequences": [event.sequence for event in log],
             "hello": await mesh.ask("hello"),
             "approved": await with_an_approval(mesh),
