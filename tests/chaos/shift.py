@@ -37,7 +37,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.two_versions import NEW, OLD, as_before
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from meshwright.client import Run
 
@@ -77,6 +77,8 @@ class Outcome:
     """Streams that were open from their beginning to the end of the trial, without a break, by the version that worked on their runs."""
     events: int = 0
     """Theirs, none missing and none twice."""
+    late: int = 0
+    """Calls that still went by the former weights: threads of Envoy take the new ones over one after the other."""
     steady: dict[str, int] = field(default_factory=dict)
     """Short runs meanwhile, by the version that worked on them."""
     strays: int = 0
@@ -95,7 +97,11 @@ async def trial(folder: Path, redis_url: str, calls: int, streams: int) -> Outco
             watches = [group.create_task(watched_in_one_piece(stub, run)) for run in runs]
             for command, weight in zip(SHIFTS, WEIGHTS, strict=True):
                 seconds = await shifted(folder, *command)
-                outcome.shifts.append(Shift(weight, seconds, calls, await on_canary(stub, calls)))
+                canary = await on_canary(stub, [f"ses_{number}" for number in range(calls)])
+                late = astray(outcome.shifts, weight, canary)
+                outcome.late += len(late)
+                canary = canary - late | await on_canary(stub, sorted(late))
+                outcome.shifts.append(Shift(weight, seconds, calls, canary))
                 if weight == 100:
                     runs += (more := await begun(client, streams))
                     watches += [group.create_task(watched_in_one_piece(stub, run)) for run in more]
@@ -179,13 +185,19 @@ async def shifted(data_dir: Path, *command: str) -> float:
     return time.monotonic() - began
 
 
-async def on_canary(stub: AgentServiceStub, calls: int) -> frozenset[str]:
-    """Of so many calls, each of another session, those that the canary answered. The sessions are the same each time."""
-    sessions = [f"ses_{number}" for number in range(calls)]
+async def on_canary(stub: AgentServiceStub, sessions: Sequence[str]) -> frozenset[str]:
+    """Those of the sessions of which the canary answers a call."""
     answers: list[str] = []
-    for first in range(0, calls, AT_ONCE):
+    for first in range(0, len(sessions), AT_ONCE):
         answers += await asyncio.gather(*(version_of(stub, each) for each in sessions[first : first + AT_ONCE]))
     return frozenset(session for session, told in zip(sessions, answers, strict=True) if told != PREVIOUS.version)
+
+
+def astray(before: Sequence[Shift], weight: int, canary: frozenset[str]) -> frozenset[str]:
+    """Sessions that are not where they were at another weight, and where they would have to be at this one too."""
+    missing = frozenset[str]().union(*(shift.canary for shift in before if shift.weight <= weight)) - canary
+    allowed = [shift.canary for shift in before if shift.weight >= weight]
+    return missing | (canary - canary.intersection(*allowed))
 
 
 def say(outcome: Outcome) -> None:
@@ -196,7 +208,7 @@ def say(outcome: Outcome) -> None:
         )
     runs = ", ".join(f"{count} by {told}" for told, count in sorted(outcome.steady.items()))
     sys.stdout.write(
-        f"{sum(outcome.streams.values())} streams in one piece, {outcome.events} events; "
+        f"{outcome.late} calls went by the weights before; {sum(outcome.streams.values())} streams in one piece, {outcome.events} events; "
         f"{sum(outcome.steady.values())} short runs meanwhile ({runs}), of which {outcome.strays} off their track\n"
     )
 

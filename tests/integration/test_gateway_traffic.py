@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,33 +11,25 @@ import pytest
 from typer.testing import CliRunner
 
 from meshwright.cli.main import app
-from meshwright.client import Mesh as Client
 from meshwright.gateway import gateway as gateway_module
 from meshwright.gateway.gateway import Gateway
 from meshwright.gateway.render import render_routes
-from meshwright.gateway.shifting import calls_of_tracks, follow_traffic
+from meshwright.gateway.shifting import follow_traffic
 from meshwright.gateway.traffic import Traffic, TrafficError
 from meshwright.gateway.traffic_file import FileTrafficSource, TrafficFile
 from meshwright.serving.address import Address
-from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
-from tests.model_script import Tokens
 from tests.support import grpc_web
-from tests.support.agent_replicas import agent_replicas
 from tests.support.gateway_mesh import GetAgent, Mesh, Upstream, running_mesh, unary, upstream_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from meshwright.client import Run
     from meshwright.gateway.routes import Target
     from meshwright.gateway.settings import GatewaySettings
 
 LIMIT = 30.0
-CALLS = 1_000
 SESSION, TRACK = "x-meshwright-session", "x-meshwright-track"
-EFFECTIVE_SECONDS = 1.0
 
 
 @contextlib.asynccontextmanager
@@ -204,50 +195,3 @@ async def test_the_command_is_told_of_a_refusal_and_takes_its_wish_back(
         assert (code, "Envoy does not say" in said) == (1, True)
         assert (await traffic("set", "10"))[0] == 0
         following.cancel()
-
-
-async def test_shifting_between_real_agents_drops_no_stream_and_fails_no_call(tmp_path: Path, redis_url: str) -> None:
-    script = Tokens(100_000, delay=0.05)
-    tracks: dict[str, object] = {
-        "agent_address": f"unix:{tmp_path}/stable.sock",
-        "agent_canary_address": f"unix:{tmp_path}/canary.sock",
-    }
-    async with agent_replicas(tmp_path, redis_url, script, ("stable", "canary"), gateway=tracks) as mesh:
-        gateway = mesh.gateway
-        async with (
-            Client(gateway.address) as client,
-            grpc.aio.insecure_channel(gateway.address) as channel,
-            asyncio.TaskGroup() as group,
-        ):
-            stub = AgentServiceStub(channel)
-            runs = [await (await client.create_session()).start("talk") for _ in range(10)]
-            streams = [group.create_task(_watch_without_a_break(stub, run)) for run in runs]
-            for weight, calls in ((0, 100), (10, CALLS), (50, CALLS), (100, 100), (50, CALLS)):
-                began = time.monotonic()
-                await gateway.shift(Traffic(weight))
-                assert time.monotonic() - began < EFFECTIVE_SECONDS
-                assert abs(await _share_of_canary(gateway, stub, calls) - weight) <= 2
-            assert not any(stream.done() for stream in streams)
-            await asyncio.gather(*(run.cancel() for run in runs))
-
-
-async def _share_of_canary(gateway: Gateway, stub: AgentServiceStub, calls: int) -> float:
-    """Percent of so many calls, each of another session, that went to the canary; none of them may fail."""
-
-    async def call(number: int) -> None:
-        await stub.GetAgent(pb.GetAgentRequest(), timeout=LIMIT, metadata=((SESSION, f"ses_{number}"),))
-
-    before = await calls_of_tracks(gateway.admin)
-    for first in range(0, calls, 50):
-        await asyncio.gather(*(call(number) for number in range(first, first + 50)))
-    after = await calls_of_tracks(gateway.admin)
-    stable, canary = (after[name] - before[name] for name in ("agent", "agent-canary"))
-    return canary / (stable + canary) * 100
-
-
-async def _watch_without_a_break(stub: AgentServiceStub, run: Run) -> None:
-    """Watch a run from its beginning to its end over one stream."""
-    request = pb.WatchSessionRequest(session_id=run.session_id, until_run_id=run.run_id)
-    events = [event async for frame in stub.WatchSession(request) for event in frame.events]
-    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
-    assert events[-1].HasField("run_finished")

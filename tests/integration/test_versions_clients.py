@@ -64,7 +64,14 @@ async def doors(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Asy
     danger = counting_tool("test.danger", Annotations(), [], opened)
     async with contextlib.AsyncExitStack() as stack:
         versions = await stack.enter_async_context(
-            two_versions(folder, redis_url, SCRIPT, [danger], started=(OLD, NEW), MESHWRIGHT_APPROVALS="test.danger")
+            two_versions(
+                folder,
+                redis_url,
+                SCRIPT,
+                [danger],
+                started=(OLD, NEW),
+                settings={"MESHWRIGHT_APPROVALS": "test.danger"},
+            )
         )
         agents = {name: str(agent.address) for name, agent in versions.fleet.agents.items()}
         settings = upstream_settings(folder, agent_address=agents[OLD], agent_canary_address=agents[NEW])

@@ -125,7 +125,7 @@ async def test_an_upgrade_is_taken_back_and_made_again(tmp_path: Path, store_add
     settings = {"MESHWRIGHT_APPROVALS": "test.danger", "MESHWRIGHT_HAND_OVER_GRACE": "0.2"}
     # On a shared store a dead agent's lease has to run out first: that is the other test's.
     stopped_by = signal.SIGTERM if store_address else signal.SIGKILL
-    async with two_versions(tmp_path, store_address, UNFINISHED, tools, **settings) as versions:
+    async with two_versions(tmp_path, store_address, UNFINISHED, tools, settings=settings) as versions:
         story = Story(versions, stopped_by)
         await story.chapter(OLD, "one")
         await story.chapter(NEW, "two")

@@ -77,7 +77,9 @@ async def scene(
     tools = [gate_tool(gate), counting_tool("test.count", Annotations(), counted, opened)]
     folder = tmp_path_factory.mktemp("versions")
     async with (
-        two_versions(folder, f"{redis_url}?db={number}", SCRIPT, tools, MESHWRIGHT_APPROVALS="test.count") as versions,
+        two_versions(
+            folder, f"{redis_url}?db={number}", SCRIPT, tools, settings={"MESHWRIGHT_APPROVALS": "test.count"}
+        ) as versions,
         versions.talking_to(first) as one,
         versions.talking_to(then) as other,
     ):

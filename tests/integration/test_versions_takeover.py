@@ -11,11 +11,11 @@ import pytest
 
 from meshwright.tools.tool import Annotations
 from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.run_pb2 import Run
+from meshwright.v1.run_pb2 import Run, Track
 from tests.model_script import Call, Hang, Say
 from tests.support.agent_tools import counting_tool
 from tests.support.delegation import assert_whole, by_task, delegate, end
-from tests.support.two_versions import DIRECTIONS, two_versions
+from tests.support.two_versions import DIRECTIONS, NEW, OLD, two_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ async def relieved(folder: Path, store_url: str, number: signal.Signals, first: 
     tools = [counting_tool(name, Annotations(), counted, opened) for name in ("test.count", "test.danger")]
     settings = {"MESHWRIGHT_APPROVALS": "test.danger", "MESHWRIGHT_HAND_OVER_GRACE": "0.2"}
     async with (
-        two_versions(folder, store_url, AT_FIRST, tools, started=(first,), **settings) as versions,
+        two_versions(folder, store_url, AT_FIRST, tools, started=(first,), settings=settings) as versions,
         versions.talking_to(first) as before,
         versions.talking_to(then) as after,
     ):
@@ -99,6 +99,36 @@ async def relieved(folder: Path, store_url: str, number: signal.Signals, first: 
             assert end(events, work.run.run_id).answer == ANSWERS[work.task]
             assert work.attempts(events) == [1, 2]
         assert counted == ["test.count"] * 2 + ["test.danger"]
+
+
+async def test_a_canary_that_is_taken_away_leaves_its_runs_to_the_version_before(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """Which knows of no tracks, and keeps what it does not know."""
+    counted: list[str] = []
+    opened = asyncio.Event()
+    opened.set()
+    tools = [counting_tool("test.count", Annotations(), counted, opened)]
+    at_once = {"MESHWRIGHT_HAND_OVER_GRACE": "0"}
+    async with (
+        two_versions(
+            tmp_path, redis_url, AT_FIRST, tools, started=(OLD, NEW), canary=True, settings=at_once
+        ) as versions,
+        versions.talking_to(OLD) as stable,
+        versions.talking_to(NEW) as canary,
+    ):
+        work = await begun(canary, "count", "tool_call_finished")
+        stable_work = await begun(stable, "count", "tool_call_finished")
+        assert (work.run.track, stable_work.run.track) == (Track.TRACK_CANARY, Track.TRACK_UNSPECIFIED)
+        versions.fleet.model.script = THEN
+        await versions.end(NEW, signal.SIGTERM)
+        events = await stable.events(work.run.session_id, work.run.run_id)
+        assert_whole(events)
+        assert end(events, work.run.run_id).answer == "Counted."
+        assert work.attempts(events) == [1, 2]
+        assert counted == ["test.count"] * 2
+        asked = pb.GetRunRequest(session_id=work.run.session_id, run_id=work.run.run_id)
+        assert (await stable.stub.GetRun(asked)).run.track == Track.TRACK_CANARY
 
 
 async def begun(mesh: AgentMesh, task: str, until: str) -> AtWork:

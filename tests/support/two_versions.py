@@ -10,7 +10,7 @@ from tests.support.previous_version import previous_version
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from meshwright.tools.tool import Tool
@@ -56,7 +56,7 @@ async def two_versions(
     *,
     started: Sequence[str] = (),
     canary: bool = False,
-    **settings: str,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[TwoVersions]:
     """Those of `started` run, both on the stable track unless the newer is the `canary`.
 
