@@ -286,6 +286,27 @@ async def test_flagd_tells_flags_and_their_changes(tmp_path: Path) -> None:
             assert (await start(mesh.stub)).spec.options.max_steps == 6
 
 
+SENT = """{"flags":{
+ "meshwright.max_steps":{"key":"meshwright.max_steps","state":"ENABLED","defaultVariant":"","variants":{"few":5,"many":9},
+  "targeting":{"fractional":[["few",100],["many",0]]},"source":"/etc/flagd/flags.json","selector":"","metadata":{"flagSetId":"mesh"}},
+ "meshwright.delegation":{"key":"meshwright.delegation","state":"ENABLED","defaultVariant":"off","variants":{"off":false,"on":true},
+  "targeting":{},"source":"core.openfeature.dev/agents/mesh","metadata":null}},
+ "metadata":{"flagSetId":"mesh"}}"""
+"""As flagd's several versions write it: with what they know of a flag beside its definition, and without a default as an empty one."""
+
+
+@pytest.mark.parametrize("selector", ["", "flagSetId=mesh"])
+async def test_what_flagd_really_sends_is_taken_and_what_it_is_to_select_is_said(tmp_path: Path, selector: str) -> None:
+    async with (
+        flagd(SENT) as (service, port),
+        agent_mesh(tmp_path, Say("Hi."), flagd_address=f"127.0.0.1:{port}", flagd_selector=selector) as mesh,
+    ):
+        run = await start(mesh.stub)
+        assert {each.key: each.variant for each in run.flags} == {MAX_STEPS: "few", DELEGATION: "off"}
+        assert run.spec.options.max_steps == 5
+    assert service.selectors == [(selector, selector)]
+
+
 async def test_flags_stay_while_flagd_is_away_and_change_when_it_is_back(tmp_path: Path) -> None:
     with capture_logs() as lines:
         async with flagd(fixed(MAX_STEPS, 5)) as (_, port):

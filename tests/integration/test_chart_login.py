@@ -32,8 +32,9 @@ def test_flags_come_from_a_config_map_that_may_change() -> None:
 
 
 def test_flags_come_from_flagd_whose_port_is_open_to_the_agent_alone() -> None:
-    manifest = render(nested(flags__flagdAddress="flagd.flags:8015"))
+    manifest = render(nested(flags__flagdAddress="flagd.flags:8015", flags__flagdSelector="flagSetId=mesh"))
     environment = manifest.environment("agent")
+    assert environment["MESHWRIGHT_FLAGD_SELECTOR"] == "flagSetId=mesh"
     assert environment["MESHWRIGHT_FLAGD_ADDRESS"] == "flagd.flags:8015"
     assert "MESHWRIGHT_FLAGS_FILE" not in environment
     open_to = [name for name, policy in manifest.of("NetworkPolicy").items() if "8015" in str(policy["spec"])]

@@ -77,6 +77,7 @@ CONTRADICTIONS = [
     (nested(tools__replicas=2), r"tools: .*Set files\.volume\.accessMode=ReadWriteMany"),
     (nested(tools__autoscaling__enabled=True, files__url="s3://bucket"), "accessMode=ReadWriteMany"),
     (nested(networkPolicy__enabled=False), r"networkPolicy\.enabled=false without auth.*Set one of them"),
+    (nested(flags__flagdSelector="flagSetId=mesh"), r"Set flags\.flagdAddress"),
     (
         nested(flags__flagdAddress="flagd:8015", flags__configMap__name="mesh-flags"),
         r"two sources of feature flags\. Keep one",

@@ -34,6 +34,8 @@ class ScriptedFlagd(sync_pb2_grpc.FlagSyncServiceServicer):
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self.selectors: list[tuple[str, str]] = []
+        """Of each stream: what its message selects, and what its header does."""
         self._changed = asyncio.Condition()
 
     async def change(self, text: str) -> None:
@@ -44,6 +46,8 @@ class ScriptedFlagd(sync_pb2_grpc.FlagSyncServiceServicer):
     async def SyncFlags(  # noqa: N802 (the name in the contract)
         self, request: sync_pb2.SyncFlagsRequest, context: Any
     ) -> AsyncGenerator[sync_pb2.SyncFlagsResponse, None]:
+        header = dict(context.invocation_metadata()).get("flagd-selector", "")
+        self.selectors.append((request.selector, header))
         while True:
             yield sync_pb2.SyncFlagsResponse(flag_configuration=self._text)
             async with self._changed:

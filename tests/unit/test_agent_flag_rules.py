@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from meshwright.agent.flags.catalogue import APPROVALS, BY_KEY, DELEGATION, FLAGS, HISTORY_BUDGET, MAX_STEPS, MODEL
 from meshwright.agent.flags.decided import decided, decision
-from meshwright.agent.flags.definitions import BadFlagsError, Definitions, parse, read
+from meshwright.agent.flags.definitions import BadFlagsError, Definitions, of_flagd, read
 from meshwright.agent.flags.evaluation import Flags, SourcedFlags
 from meshwright.agent.settings import AgentSettings
 from meshwright.serving.startup import StartupError
@@ -47,7 +47,7 @@ class Given:
 
 
 async def flags_of(**flags: Any) -> SourcedFlags:
-    source: Source = Given(parse(document(**flags)))
+    source: Source = Given(of_flagd(document(**flags)))
     found = SourcedFlags(source)
     await found.follow()
     return found
@@ -130,7 +130,7 @@ def fractional(*parts: Any) -> str:
 )
 def test_a_fraction_that_would_count_for_nothing_is_refused(text: str, cause: str) -> None:
     with pytest.raises(BadFlagsError) as caught:
-        parse(text)
+        of_flagd(text)
     assert cause in str(caught.value)
 
 
@@ -139,7 +139,7 @@ def test_a_fraction_that_would_count_for_nothing_is_refused(text: str, cause: st
     [(["on"], ["off"]), (["on", 1], ["off", 0]), ({"cat": [{"var": "principal"}, "x"]}, ["on", 1], ["off", 99])],
 )
 def test_other_fractions_are_taken(parts: tuple[Any, ...]) -> None:
-    assert parse(fractional(*parts)).keys == (DELEGATION.key,)
+    assert of_flagd(fractional(*parts)).keys == (DELEGATION.key,)
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_other_fractions_are_taken(parts: tuple[Any, ...]) -> None:
 )
 def test_definitions_that_cannot_be_used_are_refused_with_the_cause(text: str, cause: str) -> None:
     with pytest.raises(BadFlagsError) as caught:
-        parse(text)
+        of_flagd(text)
     assert cause in str(caught.value)
 
 
 def test_flags_of_others_are_left_alone() -> None:
     text = document(**{"shop.banner": flag({"a": 1}, "a"), MODEL.key: flag({"a": "offline"}, "a")})
-    assert parse(text).keys == (MODEL.key,)
+    assert of_flagd(text).keys == (MODEL.key,)
 
 
 YAML = "flags:\n  meshwright.max_steps:\n    state: ENABLED\n    variants: {few: 5}\n    defaultVariant: few\n"
@@ -224,7 +224,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_the_file_in_the_docs_can_be_used() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "flags.md"
     _, _, rest = page.read_text().partition("$ cat flags.json\n")
-    assert parse(rest.partition("$ ")[0]).keys == (MODEL.key,)
+    assert of_flagd(rest.partition("$ ")[0]).keys == (MODEL.key,)
 
 
 # What flags say.
@@ -273,7 +273,7 @@ async def test_a_value_that_the_agent_refuses_is_not_taken_and_reported_once() -
 
 
 async def test_what_is_refused_leaves_what_was_in_force() -> None:
-    good: Definitions = parse(document(**{MAX_STEPS.key: flag({"few": 5}, "few")}))
+    good: Definitions = of_flagd(document(**{MAX_STEPS.key: flag({"few": 5}, "few")}))
     flags = SourcedFlags(Given(good, BadFlagsError("it is no JSON")))
     with capture_logs() as lines:
         await flags.follow()

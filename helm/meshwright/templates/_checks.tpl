@@ -156,6 +156,9 @@
 {{- if and .configMap.name .flagdAddress }}
 {{- fail "flags.configMap and flags.flagdAddress are two sources of feature flags. Keep one." }}
 {{- end }}
+{{- if and .flagdSelector (not .flagdAddress) }}
+{{- fail "flags.flagdSelector chooses among the flags of a flagd. Set flags.flagdAddress." }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -32,6 +32,9 @@
 - {name: MESHWRIGHT_FLAGS_FILE, value: /etc/meshwright/flags/{{ .configMap.key }}}
 {{- else if .flagdAddress }}
 - {name: MESHWRIGHT_FLAGD_ADDRESS, value: {{ .flagdAddress | quote }}}
+{{- with .flagdSelector }}
+- {name: MESHWRIGHT_FLAGD_SELECTOR, value: {{ . | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- with .root.Values.model.name }}

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 200
+DEFINING = ("state", "variants", "defaultVariant", "targeting", "metadata")
+"""What a flag is made of in flagd's form."""
 
 
 class BadFlagsError(Exception):
@@ -41,9 +44,24 @@ def read(path: Path) -> Definitions:
     return _checked(_yaml if path.suffix in (".yaml", ".yml") else _json, text)
 
 
-def parse(text: str) -> Definitions:
-    """Those of a text in JSON. BadFlagsError."""
-    return _checked(_json, text)
+def of_flagd(text: str) -> Definitions:
+    """Those that a flagd sends. BadFlagsError.
+
+    Beside the flag's definition it sends what it knows of the flag itself, from version to version something else: its key, its source.
+    """
+    return _checked(lambda sent: _defined(_json(sent)), text)
+
+
+def _defined(document: Any) -> Any:
+    """The document without what is no definition."""
+    flags = document.get("flags") if isinstance(document, dict) else None
+    if not isinstance(flags, dict):
+        return document
+    defined = {
+        key: {name: flag[name] for name in DEFINING if name in flag} if isinstance(flag, dict) else flag
+        for key, flag in flags.items()
+    }
+    return {**document, "flags": defined}
 
 
 def _json(text: str | bytes) -> Any:
@@ -64,9 +82,26 @@ def _yaml(text: str | bytes) -> Any:
 
 def _checked(decode: Callable[[str | bytes], Any], text: str | bytes) -> Definitions:
     try:
-        return _definitions(decode(text))
+        document = decode(text)
+        if _nested_deeper(document, MAX_DEPTH):
+            raise RecursionError
+        return _definitions(document)
     except RecursionError as error:
         raise BadFlagsError("it is nested too deeply") from error
+
+
+def _nested_deeper(document: Any, levels: int) -> bool:
+    """Whether it goes deeper than so many levels, where an evaluation, on top of whatever else runs, would come to an end of its stack."""
+    layer = [document]
+    for _ in range(levels):
+        layer = [
+            inner
+            for it in layer
+            for inner in (it.values() if isinstance(it, dict) else it if isinstance(it, list) else ())
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _definitions(document: Any) -> Definitions:

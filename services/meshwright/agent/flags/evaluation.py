@@ -110,5 +110,5 @@ def open_flags(settings: FlagSettings) -> Flags:
     if settings.flags_file is not None:
         return SourcedFlags(FlagFile(settings.flags_file))
     if settings.flagd_address is not None:
-        return SourcedFlags(Flagd(settings.flagd_address))
+        return SourcedFlags(Flagd(settings.flagd_address, settings.flagd_selector))
     return Flags()

@@ -28,6 +28,21 @@ class FlagSettings(MeshSettings):
         "In the place of MESHWRIGHT_FLAGS_FILE. Empty: none.",
     )
 
+    flagd_selector: str = Field(
+        "",
+        max_length=1_000,
+        pattern=r"^[!-~]*$",
+        description="Which of flagd's flags to ask for, in flagd's words: `flagSetId=mesh`, `source=/etc/flagd/mesh.json`, or of a "
+        "flagd-proxy `core.openfeature.dev/NAMESPACE/NAME`. Empty: all that it gives without.",
+    )
+
+    @field_validator("flagd_selector")
+    @classmethod
+    def _selects_of_flagd(cls, selector: str, info: ValidationInfo) -> str:
+        if selector and info.data.get("flagd_address") is None:
+            raise ValueError("has no effect without MESHWRIGHT_FLAGD_ADDRESS")
+        return selector
+
     @field_validator("flagd_address")
     @classmethod
     def _one_source(cls, address: Address | None, info: ValidationInfo) -> Address | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import grpc
 import structlog
 
-from meshwright.agent.flags.definitions import BadFlagsError, parse, read
+from meshwright.agent.flags.definitions import BadFlagsError, of_flagd, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ LOOK_SECONDS = 1.0
 STREAM_SECONDS = 600.0
 """A stream without flags for so long is opened anew: its other end may be gone without a word."""
 RETRY_SECONDS = 1.0
+SELECTOR_HEADER = "flagd-selector"
 log = structlog.get_logger(__name__)
 
 
@@ -69,11 +70,12 @@ class FlagFile:
 
 
 class Flagd:
-    """flagd's sync service: a stream of definitions, each the whole set."""
+    """flagd's sync service: a stream of definitions, each the whole set of what `selector` chooses, in flagd's words."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, selector: str = "") -> None:
         self.name = f"flagd at {address}"
         self._address = address
+        self._selector = selector
         self._lost = False
 
     async def follow(self, take: Callable[[Told], None]) -> None:
@@ -83,24 +85,27 @@ class Flagd:
         options = (("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 2_000))
         async with grpc.aio.insecure_channel(self._address.target, options=options) as channel:
             stub = sync_pb2_grpc.FlagSyncServiceStub(channel)
-            request = sync_pb2.SyncFlagsRequest(provider_id="meshwright")
+            # flagd looks into the header; its proxy, and flagd before it had the header, into the message.
+            request = sync_pb2.SyncFlagsRequest(provider_id="meshwright", selector=self._selector)
+            metadata = ((SELECTOR_HEADER, self._selector),) if self._selector else ()
             while True:
                 try:
-                    async for response in stub.SyncFlags(request, timeout=STREAM_SECONDS):
+                    async for response in stub.SyncFlags(request, timeout=STREAM_SECONDS, metadata=metadata):
                         self._lost = False
-                        take(_parsed(response.flag_configuration))
+                        take(_told(response.flag_configuration))
                 except grpc.aio.AioRpcError as error:
-                    self._ended(error.code())
+                    self._ended(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _ended(self, code: grpc.StatusCode) -> None:
+    def _ended(self, error: grpc.aio.AioRpcError) -> None:
+        code = error.code()
         if code is not grpc.StatusCode.DEADLINE_EXCEEDED and not self._lost:
             self._lost = True
-            log.warning("flags.source_lost", source=self.name, code=code.name)
+            log.warning("flags.source_lost", source=self.name, code=code.name, cause=error.details())
 
 
-def _parsed(text: str) -> Told:
+def _told(text: str) -> Told:
     try:
-        return parse(text)
+        return of_flagd(text)
     except BadFlagsError as error:
         return error

@@ -32,15 +32,15 @@ def check_flags(settings: AgentSettings) -> Iterator[Finding]:
             yield _judge(name, error, settings)
     elif settings.flagd_address is not None:
         name = f"flagd at {settings.flagd_address}"
-        yield _judge(name, asyncio.run(_first_of(settings.flagd_address)), settings)
+        yield _judge(name, asyncio.run(_first_of(settings.flagd_address, settings.flagd_selector)), settings)
 
 
-async def _first_of(address: Address) -> Definitions | BadFlagsError:
+async def _first_of(address: Address, selector: str) -> Definitions | BadFlagsError:
     from meshwright.agent.flags.definitions import BadFlagsError
     from meshwright.agent.flags.sources import Flagd
 
     told: asyncio.Queue[Definitions | BadFlagsError] = asyncio.Queue()
-    following = asyncio.create_task(Flagd(address).follow(told.put_nowait))
+    following = asyncio.create_task(Flagd(address, selector).follow(told.put_nowait))
     try:
         async with asyncio.timeout(FLAGD_SECONDS):
             return await told.get()
