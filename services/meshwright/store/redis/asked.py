@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import (
@@ -14,6 +15,7 @@ from meshwright.store.interface import (
     Quotas,
     SessionDeleted,
     SettledApproval,
+    Signal,
 )
 from meshwright.store.redis import approvals, keys, runs, schedules, sessions
 from meshwright.store.redis.connection import answered
@@ -27,6 +29,9 @@ from meshwright.v1 import error_reason_pb2 as reasons
 from meshwright.v1.event_pb2 import Approval, ApprovalResolved
 from meshwright.v1.run_pb2 import Run, RunState
 from meshwright.v1.session_pb2 import Session
+
+_Attempt: TypeAlias = tuple[Plan, Sequence[Draft], Signal | None]
+"""What is to be done, and what to tell about it."""
 
 
 async def create_session(replica: Replica, session: Session, once: Once | None, quotas: Quotas) -> Session:
@@ -112,19 +117,13 @@ async def cancel_run(
     """Ask for a run's end, or end one that has not begun."""
 
     async def carry_out(session_id: str, answer_key: str) -> Run:
-        signal: CancelRequested | None = None
-
-        async def attempt() -> tuple[Plan, Sequence[Draft]]:
-            nonlocal signal
+        async def attempt() -> _Attempt:
             found = await runs.find(replica.client, principal, session_id, run_id)
-            active = found.run.state == RunState.RUN_STATE_ACTIVE
-            asked = CancelRequested(session_id, found.run.run_id)
-            signal = asked if active else None
-            return runs.cancelling(principal, found, settle, replica.encoded(asked))
+            signal = CancelRequested(session_id, found.run.run_id)
+            plan, drafts = runs.cancelling(principal, found, settle, replica.encoded(signal))
+            return plan, drafts, signal if found.run.state == RunState.RUN_STATE_ACTIVE else None
 
-        outcome = await replica.change_what_was_read(session_id, attempt, answer_key)
-        if signal is not None and outcome.code == "done":
-            replica.take(signal)
+        outcome = await _change_and_tell(replica, session_id, attempt, answer_key)
         run = Run.FromString(outcome.answer)
         if run.state == RunState.RUN_STATE_FINISHED:
             await give_back_runs(replica.client, principal, session_id, [run.run_id])
@@ -146,16 +145,13 @@ async def deliver_input(
     """Give a run an input."""
 
     async def carry_out(session_id: str, answer_key: str) -> Run:
-        async def attempt() -> tuple[Plan, Sequence[Draft]]:
+        async def attempt() -> _Attempt:
             found = await runs.find(replica.client, principal, session_id, run_id)
             signal = InputDelivered(session_id, found.run.run_id, interrupt)
-            return runs.delivering(principal, found, compose, replica.encoded(signal))
+            return *runs.delivering(principal, found, compose, replica.encoded(signal)), signal
 
-        outcome = await replica.change_what_was_read(session_id, attempt, answer_key)
-        run = Run.FromString(outcome.answer)
-        if outcome.code == "done":
-            replica.take(InputDelivered(session_id, run.run_id, interrupt))
-        return run
+        outcome = await _change_and_tell(replica, session_id, attempt, answer_key)
+        return Run.FromString(outcome.answer)
 
     return await once_only(replica.client, principal, session_id, once, carry_out, Run.FromString)
 
@@ -171,18 +167,30 @@ async def resolve_approval(
     """Settle an approval."""
 
     async def carry_out(session_id: str, answer_key: str) -> None:
-        signal: ApprovalSettled | None = None
-
-        async def attempt() -> tuple[Plan, Sequence[Draft]]:
-            nonlocal signal
+        async def attempt() -> _Attempt:
             found = await approvals.get(replica.client, principal, session_id, approval_id)
-            settled = ApprovalSettled(session_id, found.approval.run_id, approval_id)
-            signal = settled if found.resolution is None else None
-            return approvals.settling(principal, found, decide, replica.encoded(settled))
+            signal = ApprovalSettled(session_id, found.approval.run_id, approval_id)
+            plan, drafts = approvals.settling(principal, found, decide, replica.encoded(signal))
+            return plan, drafts, signal if found.resolution is None else None
 
-        outcome = await replica.change_what_was_read(session_id, attempt, answer_key)
-        if signal is not None and outcome.code == "done":
-            replica.take(signal)
+        await _change_and_tell(replica, session_id, attempt, answer_key)
 
     await once_only(replica.client, principal, session_id, once, carry_out, lambda answer: None)
     return await approvals.get(replica.client, principal, session_id, approval_id)
+
+
+async def _change_and_tell(
+    replica: Replica, session_id: str, attempt: Callable[[], Awaitable[_Attempt]], answer_key: str
+) -> Outcome:
+    """Carry out what an attempt plans. Its signal, which other replicas get with the change, is heard here once that is done."""
+    signal: Signal | None = None
+
+    async def planned() -> tuple[Plan, Sequence[Draft]]:
+        nonlocal signal
+        plan, drafts, signal = await attempt()
+        return plan, drafts
+
+    outcome = await replica.change_what_was_read(session_id, planned, answer_key)
+    if signal is not None and outcome.code == "done":
+        replica.take(signal)
+    return outcome
