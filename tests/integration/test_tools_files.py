@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshwright.serving.errors import MeshError
 from meshwright.v1 import tool_pb2, tool_service_pb2
-from tests.support.tool_stream import ToolClient, ToolStream, structured, tool_server
+from tests.support.tool_stream import ToolClient, ToolStream, failure, structured, tool_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from meshwright.v1.tool_pb2 import ToolCompletion
 
 SUCCEEDED = tool_pb2.TOOL_OUTCOME_SUCCEEDED
 
@@ -52,11 +50,6 @@ def workspace(tmp_path: Path) -> Path:
 
 def files_outside(workspace: Path, folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if workspace not in (file, *file.parents))
-
-
-def error_of(done: ToolCompletion) -> MeshError:
-    assert done.outcome == tool_pb2.TOOL_OUTCOME_FAILED
-    return MeshError.from_status(done.error)
 
 
 async def test_what_is_written_is_read_again(stream: ToolStream, workspace: Path) -> None:
@@ -113,7 +106,7 @@ async def test_what_reading_gives(
 
 async def test_a_file_that_is_no_text_is_not_read(stream: ToolStream, workspace: Path) -> None:
     (workspace / "picture.png").write_bytes(b"\x89PNG\0\0")
-    error = error_of(await stream.run("file.read", {"path": "picture.png"}))
+    error = failure(await stream.run("file.read", {"path": "picture.png"}))
     assert error.reason_name == "TOOL_FAILED"
     assert error.metadata == {"tool": "file.read", "path": "picture.png", "size_bytes": "6"}
 
@@ -174,7 +167,7 @@ async def test_no_path_leads_out_of_the_workspace_or_to_what_is_no_file(
     stream: ToolStream, path: str, reason: str
 ) -> None:
     done = await stream.run("file.read", {"path": path}, timeout=10)
-    assert error_of(done).reason_name == reason
+    assert failure(done).reason_name == reason
     assert "nobody may see this" not in str(done)
 
 
@@ -198,7 +191,7 @@ async def test_nothing_is_written_outside_the_workspace(
 ) -> None:
     before = files_outside(workspace, tmp_path)
     done = await stream.run("file.write", {"path": path, "content": "changed"})
-    assert error_of(done).reason_name == reason
+    assert failure(done).reason_name == reason
     assert files_outside(workspace, tmp_path) == before
     assert (tmp_path / "data/workspaces/secret").read_text() == "nobody may see this"
     assert (workspace / "link_to_file").is_symlink()
@@ -227,7 +220,7 @@ async def test_an_edit_that_cannot_be_done_changes_nothing(
     if content is not None:
         file.write_bytes(content)
     done = await stream.run("file.edit", {"path": "a.txt", "old_text": "old", "new_text": "new"})
-    assert error_of(done).reason_name == reason
+    assert failure(done).reason_name == reason
     assert (file.read_bytes() if file.exists() else None) == content
 
 
@@ -257,7 +250,7 @@ async def test_a_folder_is_listed_with_what_is_in_it_and_without_links(
 
 async def test_a_workspace_that_nobody_wrote_to_is_empty(stream: ToolStream) -> None:
     assert (await stream.run("file.list", {})).result.text == "docs:handbook/"
-    assert error_of(await stream.run("file.list", {"path": "notes"})).reason_name == "FILE_NOT_FOUND"
+    assert failure(await stream.run("file.list", {"path": "notes"})).reason_name == "FILE_NOT_FOUND"
     assert structured(await stream.run("file.grep", {"pattern": "a"}))["matches"] == []
 
 
@@ -285,7 +278,7 @@ async def test_lines_are_found_by_pattern(stream: ToolStream, workspace: Path) -
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)", r"\1", "a{2000}{2000}"])
 async def test_a_pattern_that_is_none_is_refused(stream: ToolStream, pattern: str) -> None:
-    error = error_of(await stream.run("file.grep", {"pattern": pattern}))
+    error = failure(await stream.run("file.grep", {"pattern": pattern}))
     assert error.reason_name == "TOOL_ARGUMENTS"
     assert [violation.field for violation in error.violations] == ["arguments.pattern"]
 
@@ -299,7 +292,7 @@ async def test_a_hostile_pattern_takes_no_longer_than_a_kind_one(stream: ToolStr
 async def test_a_full_workspace_takes_no_more_and_less_is_always_fine(stream: ToolStream) -> None:
     big = {"path": "big", "content": "x" * 90_000}
     assert (await stream.run("file.write", big)).outcome == SUCCEEDED
-    refused = error_of(await stream.run("file.write", {"path": "more", "content": "x" * 20_000}))
+    refused = failure(await stream.run("file.write", {"path": "more", "content": "x" * 20_000}))
     smaller = await stream.run("file.write", {**big, "content": "x"})
     then = await stream.run("file.write", {"path": "more", "content": "x" * 20_000})
 
@@ -317,7 +310,7 @@ async def test_a_workspace_has_so_many_files_and_folders(stream: ToolStream) -> 
 async def test_sessions_do_not_see_one_another(tools: ToolClient) -> None:
     async with tools.stream("ses_1") as mine, tools.stream("ses_2") as other:
         await mine.run("file.write", {"path": "a.txt", "content": "mine"})
-        assert error_of(await other.run("file.read", {"path": "a.txt"})).reason_name == "FILE_NOT_FOUND"
+        assert failure(await other.run("file.read", {"path": "a.txt"})).reason_name == "FILE_NOT_FOUND"
 
 
 async def test_deleting_a_workspace_leaves_the_others_and_may_be_repeated(tools: ToolClient, tmp_path: Path) -> None:
