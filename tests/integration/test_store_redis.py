@@ -188,21 +188,26 @@ async def test_connections_that_are_killed_lose_and_double_nothing(
             await asyncio.sleep(0.1)
 
     killing = asyncio.create_task(kill())
-    appends: list[Awaitable[object]] = []
+    appends: dict[str, Awaitable[object]] = {}
     for number in range(300):
-        appends.append(here.append(claim, [a_notice(f"a{number}", RUN)]))
+        appends[f"a{number}"] = here.append(claim, [a_notice(f"a{number}", RUN)])
         if number % 10 == 0:
-            appends.append(asyncio.ensure_future(there.append_to_session(SESSION, [a_notice(f"b{number}")])))
+            appending = there.append_to_session(SESSION, [a_notice(f"b{number}")])
+            appends[f"b{number}"] = asyncio.ensure_future(appending)
         await asyncio.sleep(0.003)
-    results = await asyncio.gather(*appends, return_exceptions=True)
+    results = dict(zip(appends, await asyncio.gather(*appends.values(), return_exceptions=True), strict=True))
     done.set()
     await killing
     assert killed > 10
-    assert {type(result) for result in results if isinstance(result, BaseException)} <= {MeshError}
+    # On a machine that gets to nothing between two cuts some are refused after a while; what was said to be stored is.
+    refused = {text: result for text, result in results.items() if isinstance(result, BaseException)}
+    assert {type(result) for result in refused.values()} <= {MeshError}
+    assert len(refused) < len(results) / 2
     logged = await texts(here)
-    assert [text for text in logged if text.startswith("a")] == [f"a{number}" for number in range(300)]
     assert sorted(logged) == sorted({*logged})
-    assert len([text for text in logged if text.startswith("b")]) == 30
+    assert {*results} - {*refused} <= {*logged}
+    ours = [int(text[1:]) for text in logged if text.startswith("a")]
+    assert ours == sorted(ours)
     for subscription in subscriptions:
         assert await live_texts(subscription, len(logged) - 1) == logged[1:]
 

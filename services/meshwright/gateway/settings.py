@@ -78,8 +78,9 @@ class GatewaySettings(CallerAuthentication, MeshSettings):
     traffic_configmap: str = Field(
         default="",
         pattern=r"^([a-z0-9-]+/[a-z0-9.-]+)?$",
-        description="In a pod, the ConfigMap with the canary's weight, as namespace/name: the gateway follows it through Kubernetes' API, and "
-        "says in the one of the same name with -state what is in force. Empty: a file of the data folder, which `meshwright traffic` writes.",
+        description="In a pod, the ConfigMap with the canary's weight, as namespace/name: the gateway follows it through Kubernetes' API, "
+        "and says in the one of the same name with -state what is in force. Empty: a file of the data folder, which `meshwright traffic` "
+        "writes.",
     )
     tools_address: AddressesSetting = Field(
         default=(Address("127.0.0.1", 8082),), description="ToolService: host:port or unix:/path." + REPLICAS
