@@ -151,7 +151,6 @@ async def test_a_run_that_is_given_back_goes_to_another_canary(both: Both) -> No
     await asyncio.sleep(HEAD_START)
     assert await both.to_stable() is None
     await both.canary.release_claims([held.claim])
-    assert await both.to_stable() is None
     assert await both.to_canary() == "run_1"
 
 
@@ -160,7 +159,9 @@ async def test_a_run_that_is_given_back_where_no_canary_is_left_goes_to_stable(b
     held = await both.canary.claim_run("the last", LEASE, CANARY)
     assert held is not None
     await both.canary.release_claims([held.claim])
-    assert name_of((await until_stable_gets(both))[0]) == "run_1"
+    claimed, seconds = await until_stable_gets(both)
+    assert name_of(claimed) == "run_1"
+    assert seconds > HEAD_START - 0.1
 
 
 async def test_the_canary_has_its_head_start_with_every_run_of_a_session(both: Both) -> None:
@@ -168,6 +169,15 @@ async def test_the_canary_has_its_head_start_with_every_run_of_a_session(both: B
     await a_run(both.stable, "second", track=CANARY)
     claimed, _ = await until_stable_gets(both)
     await an_end(both.stable, claimed)
+    assert await both.to_stable() is None
+    assert await both.to_canary() == "second"
+
+
+async def test_the_canary_has_its_head_start_after_a_run_that_nobody_took(both: Both) -> None:
+    await a_run(both.stable, "first", track=CANARY)
+    await both.stable.cancel_run(ME, SESSION, "first", None, settled)
+    await asyncio.sleep(HEAD_START)
+    await a_run(both.stable, "second", track=CANARY)
     assert await both.to_stable() is None
     assert await both.to_canary() == "second"
 
@@ -229,6 +239,7 @@ async def test_nothing_is_left_in_the_schedules_of_a_session_that_is_deleted(bot
 async def test_a_cancelled_run_of_the_canary_makes_way_for_one_of_stable(both: Both) -> None:
     await a_run(both.stable, "first", track=CANARY)
     await a_run(both.stable, "second", track=STABLE)
+    assert await both.to_stable() is None
     await both.stable.cancel_run(ME, SESSION, "first", None, settled)
     assert await both.to_canary() is None
     assert await both.to_stable() == "second"

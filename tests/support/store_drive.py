@@ -83,7 +83,9 @@ async def a_session(
 
 def an_unstored_run(run_id: str, session_id: str = "ses_1", track: Track.ValueType = Track.TRACK_UNSPECIFIED) -> Run:
     spec = RunSpec(task=f"task of {run_id}")
-    return Run(run_id=run_id, session_id=session_id, state=RunState.RUN_STATE_QUEUED, spec=spec, track=track)
+    run = Run(run_id=run_id, session_id=session_id, state=RunState.RUN_STATE_QUEUED, spec=spec, track=track)
+    run.create_time.GetCurrentTime()
+    return run
 
 
 async def a_run(

@@ -97,7 +97,6 @@ class StoreModel:
     async def enqueue(self, session_id: str, track: Track.ValueType) -> None:
         run, text = an_unstored_run(self._next("run"), session_id, track), self._next("queued")
         drafts = [a_notice(text, run.run_id)]
-        run.create_time.GetCurrentTime()
         try:
             stored = await self._store().enqueue_run(ME, run, drafts, None, reject_if_busy=False, quotas=LIMITS)
         except MeshError as error:
