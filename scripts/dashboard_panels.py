@@ -47,11 +47,23 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             stacked=True,
         ),
         Panel(
+            "Failed runs by track",
+            "What part of the runs that end fails, for what the stable track accepted and for the canary's.",
+            [
+                (
+                    "{{track}}",
+                    f'sum by (track) (rate(meshwright_runs_finished_total{{{AGENT}, outcome="failed"}}[$__rate_interval])) / '
+                    f"sum by (track) (rate(meshwright_runs_finished_total{{{AGENT}}}[$__rate_interval]))",
+                )
+            ],
+            "percentunit",
+        ),
+        Panel(
             "Runs at work and waiting",
-            "Waiting ones have no agent yet; all agents tell the same number of them.",
+            "Waiting ones have no agent yet; all agents of a track tell the same number of them.",
             [
                 now("at work", "meshwright_runs_active", AGENT),
-                ("waiting", f"max(meshwright_runs_queued{{{AGENT}}})"),
+                ("waiting, {{track}}", f"max by (track) (meshwright_runs_queued{{{AGENT}}})"),
                 now("questions to people", "meshwright_approvals_pending", AGENT),
             ],
         ),

@@ -130,6 +130,10 @@ CONTRADICTIONS = [
     (nested(metrics__dashboards__enabled=True), r"nothing to look at\. Set metrics\.enabled=true"),
     (nested(metrics__rules__enabled=True), r"nothing to look at\. Set metrics\.enabled=true"),
     (nested(canary__weight=10), r"canary\.weight=10 .*Set canary\.enabled=true, or weight=0"),
+    (
+        nested(agent__settings__MESHWRIGHT_TRACK="canary"),
+        r"agent\.settings\.MESHWRIGHT_TRACK would put all agents on one track\. Leave it out",
+    ),
     ({**SHARED_FILES, "canary": {"enabled": True}}, r"needs canary\.image\.tag or canary\.image\.digest"),
     (
         {**SHARED_FILES, "canary": {"enabled": True, "weight": 5, "replicas": 0, "image": {"tag": "2"}}},

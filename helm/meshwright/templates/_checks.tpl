@@ -134,6 +134,9 @@
 {{- if and .enabled (not (or .image.tag .image.digest)) }}
 {{- fail "canary.enabled=true needs canary.image.tag or canary.image.digest: without one it would be a second stable track." }}
 {{- end }}
+{{- if hasKey $.Values.agent.settings "MESHWRIGHT_TRACK" }}
+{{- fail "agent.settings.MESHWRIGHT_TRACK would put all agents on one track. Leave it out: canary.enabled=true sets it on the canary's pods." }}
+{{- end }}
 {{- if and .enabled (gt (int .weight) 0) (eq (int .replicas) 0) }}
 {{- fail "canary.weight sends sessions to a track without pods. Set canary.replicas to at least 1, or weight=0." }}
 {{- end }}
