@@ -19,7 +19,6 @@ CALLS = 1000
 """After each shift. Of fewer the split is less even: which sessions move is a matter of their hashes."""
 STREAMS = 6
 """On each version; `python -m tests.chaos.shift` has more."""
-EFFECTIVE_SECONDS = 1.0
 
 
 @pytest.mark.timeout(120)
@@ -30,7 +29,6 @@ async def test_a_shift_between_two_versions_drops_no_stream_and_fails_no_call(tm
     assert set(seen.steady) == {PREVIOUS.version, version("meshwright")}
     for shift in seen.shifts:
         assert abs(shift.share - shift.weight) <= 2
-        assert shift.seconds < EFFECTIVE_SECONDS
     assert seen.late <= AT_ONCE
     by_weight = sorted(seen.shifts, key=lambda shift: shift.weight)
     assert all(less.canary <= more.canary for less, more in pairwise(by_weight))
