@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
 
 from meshwright.browser import process
 from meshwright.serving.address import Address
@@ -120,7 +121,7 @@ async def test_a_browser_that_hangs_is_replaced(site: Site, monkeypatch: pytest.
         for each in (await driving.send(navigate=pb.Navigate(url=url)), driving.ended):
             assert (await fails(each)).reason_name == "BROWSER_CRASHED"
         monkeypatch.undo()
-        async with browser.drive() as next_one:
+        async with browser.drive(wait=Duration(seconds=30)) as next_one:
             assert (await next_one.goto(url)).tab.title == "Hang"
 
 
