@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 AGENTS, TOOLS = 3, 2
+CANARY = AGENTS - 1
+"""The one agent of the other track. The gateway gives sessions to all, so their runs are on both."""
 MARK = "FLEET_OF_THIS_TRIAL"
 READY_SECONDS = 60.0
 
@@ -101,15 +103,16 @@ async def running_fleet(folder: Path) -> AsyncIterator[Fleet]:
         environment["MESHWRIGHT_TOOLS_ADDRESS"] = ",".join(f"unix:{path}" for path in tools_sockets)
         agent_sockets = [await behind_relay(f"agent{n}", folder / f"agent{n}.sock") for n in range(AGENTS)]
 
-        def service(name: str, *module: str) -> Process:
-            process = Process(name, module, folder / f"{name}.sock", environment)
+        def service(name: str, *module: str, track: str = "stable") -> Process:
+            process = Process(name, module, folder / f"{name}.sock", {**environment, "MESHWRIGHT_TRACK": track})
             stack.push_async_callback(process.end)
             return process
 
         browser = service("browser", "meshwright.cli.serve", "browser")
         ledger = ("tests.chaos.ledger", "--ledger", str(folder / "ledger.txt"))
         tools = [service(f"tools{n}", *ledger) for n in range(TOOLS)]
-        agents = [service(f"agent{n}", "meshwright.cli.serve", "agent") for n in range(AGENTS)]
+        tracks = ["canary" if n == CANARY else "stable" for n in range(AGENTS)]
+        agents = [service(f"agent{n}", "meshwright.cli.serve", "agent", track=tracks[n]) for n in range(AGENTS)]
         async with asyncio.TaskGroup() as starting:
             for process in (browser, *tools, *agents):
                 starting.create_task(process.start())
