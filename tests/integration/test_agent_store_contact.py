@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
+from meshwright.agent import store_contact
 from meshwright.agent.service import agent_service
 from meshwright.agent.settings import AgentSettings
 from meshwright.serving.address import Address
@@ -70,6 +72,18 @@ async def test_an_agent_that_is_there_first_is_ready_as_soon_as_its_store_answer
             assert agent.said.count("Connection refused") + agent.said.count("No such file") == 1, agent.said
             agent.process.send_signal(signal.SIGTERM)
             assert await agent.end() == 0
+
+
+async def test_what_is_waited_for_is_said_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_contact, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(store_contact, "REMIND_SECONDS", 0.05)
+    settings = AgentSettings.load(
+        listen=Address("127.0.0.1", 0), data_dir=tmp_path, model="offline", store_url="redis://127.0.0.1:1/0"
+    )
+    with capture_logs() as lines:
+        async with Server(agent_service(settings), settings), asyncio.timeout(LIMIT):
+            while [line["event"] for line in lines].count("not ready") < 3:  # noqa: ASYNC110  # the log just grows
+                await asyncio.sleep(0.01)
 
 
 async def test_an_agent_that_waits_can_be_stopped(tmp_path: Path) -> None:
@@ -145,6 +159,16 @@ async def test_a_store_that_can_never_be_used_ends_the_start_in_words(
                 pass
     assert "MESHWRIGHT_STORE_URL" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+async def test_the_doctor_asks_the_store(redis_port: int, tmp_path: Path) -> None:
+    verdicts = []
+    for password in ("right", "wrong"):
+        settings = {"MESHWRIGHT_STORE_URL": f"redis://mesh:{password}@127.0.0.1:{redis_port}/0"}
+        done = await run(MESHWRIGHT, "doctor", MESHWRIGHT_DATA_DIR=str(tmp_path), **settings)
+        verdicts += [" ".join(line.split()) for line in done.out.splitlines() if " store " in line]
+    assert verdicts[0] == f"✓ store answers at 127.0.0.1:{redis_port}"
+    assert verdicts[1].startswith(f"✗ store The store at 127.0.0.1:{redis_port} does not take the name and password")
 
 
 async def test_a_mesh_of_one_machine_says_at_once_that_its_store_is_not_there(tmp_path: Path) -> None:

@@ -189,6 +189,17 @@ async def test_a_change_in_the_same_moment_is_seen_before_the_next_one_is_made(a
         await asyncio.gather(*others)
 
 
+async def test_gateways_that_end_meanwhile_are_told(api: KubernetesApi) -> None:
+    api.pods.append(pod("mute"))
+    shifting = asyncio.create_task(traffic("set", "50"))
+    async with asyncio.timeout(LIMIT):
+        while '"canary_weight": 50' not in api.configmaps[NAME]["traffic.json"]:  # noqa: ASYNC110  # the server just keeps it
+            await asyncio.sleep(0.005)
+    api.pods.clear()
+    code, said = await shifting
+    assert (code, "No gateway of the release runs" in said) == (5, True)
+
+
 async def test_a_shift_that_somebody_else_undoes_at_once_is_told(api: KubernetesApi) -> None:
     api.pods.append(pod("mute"))
     shifting = asyncio.create_task(traffic("set", "50"))
@@ -213,6 +224,7 @@ REFUSALS = {
     "no canary": (5, "has no canary track: install it with canary.enabled=true"),
     "no gateway runs": (5, "No gateway of the release runs"),
     "nobody at the address": (5, "does not answer"),
+    "no program to log in with": (2, "The kubeconfig cannot be used: "),
 }
 
 
@@ -244,6 +256,10 @@ async def test_what_cannot_be_done_is_said_in_a_sentence_and_changes_nothing(
             api.pods[:] = [pod("one", started=False)]
         case "nobody at the address":
             await api.stop()
+        case "no program to log in with":
+            file = tmp_path / "kubeconfig"
+            plugin = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "/nowhere/login"}
+            file.write_text(file.read_text().replace("token: operator", f"exec: {json.dumps(plugin)}"))
     code, said = await traffic(*arguments)
     expected, text = REFUSALS[wrong]
     assert (code, text in said) == (expected, True), said

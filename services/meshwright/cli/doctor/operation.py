@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ import grpc
 
 from meshwright.cli.doctor.finding import good, missing, note, warning
 from meshwright.cli.doctor.flags import check_flags
-from meshwright.cli.up.checks import CannotStartError, check_port
+from meshwright.cli.up.checks import CannotStartError, check_port, check_store
 from meshwright.cli.up.health import GRPC_SERVICES
 from meshwright.client import AgentInfo, Mesh, MeshError, Unauthenticated
 from meshwright.client.target import Target
@@ -43,6 +44,7 @@ def check_settings() -> Iterator[Finding]:
         yield missing("settings", str(error))
         return
     yield _data_folder(agent)
+    yield from _shared_store(agent.store_url)
     yield _model(agent)
     yield from check_flags(agent)
     yield _authentication(agent)
@@ -52,6 +54,21 @@ def check_settings() -> Iterator[Finding]:
         yield note("port", str(error).partition("\n")[0])
     else:
         yield good("port", f"{gateway.port} is free")
+
+
+def _shared_store(url: str) -> Iterator[Finding]:
+    """One finding where there is one."""
+    if not url:
+        return
+    from meshwright.store.redis.connection import place_of
+
+    try:
+        asyncio.run(check_store())
+    except CannotStartError as error:
+        what, _, advice = str(error).partition("\n")
+        yield missing("store", what, advice)
+    else:
+        yield good("store", f"answers at {place_of(url)}")
 
 
 def _key_that_up_makes() -> str | None:

@@ -91,6 +91,7 @@ async def _change(release: Release, change: Callable[[Wanted], Wanted]) -> int:
     wanted = changed.wanted
     if seen.wanted != wanted:
         return tell(_overtaken(seen.wanted), ExitCode.FAILED)
+    _need_gateways(seen)
     refusing = [gateway for gateway in seen.gateways if _refuses(gateway, wanted)]
     if refusing:
         await release.change(lambda latest: latest.without(changed))
@@ -113,8 +114,8 @@ async def _answered(release: Release, wanted: Wanted) -> Seen:
     deadline = time.monotonic() + PATIENCE
     while True:
         seen = await release.look()
-        answered = all(_obeys(gateway, wanted) or _refuses(gateway, wanted) for gateway in seen.gateways)
-        if answered or seen.wanted != wanted or time.monotonic() > deadline:
+        dealt_with = [_obeys(gateway, wanted) or _refuses(gateway, wanted) for gateway in seen.gateways]
+        if (dealt_with and all(dealt_with)) or seen.wanted != wanted or time.monotonic() > deadline:
             return seen
         await asyncio.sleep(LOOK_SECONDS)
 

@@ -162,7 +162,8 @@ class Release:
                 return await call
         except ApiError:
             raise
-        except ConfigError as error:
+        except (ConfigError, FileNotFoundError) as error:
+            # Also a program that it names for logging in.
             raise ReleaseError(f"The kubeconfig cannot be used: {error}", ExitCode.USAGE) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, ValueError) as error:
             server = self._client.config.cluster.server
