@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from structlog.testing import capture_logs
-from typer.testing import CliRunner
 
-from meshwright.cli.main import app
 from meshwright.cli.traffic import in_cluster
 from meshwright.cli.traffic.kubeconfig import find_cluster
 from meshwright.cli.traffic.release import open_release
 from meshwright.gateway import pod_report
 from meshwright.gateway.wanted import Wanted
 from meshwright.serving.address import Address
-from tests.support.cluster_gateways import LIMIT, gateway_pod, kubeconfig, pod, prepare_release, weight
+from tests.support.cluster_gateways import LIMIT, gateway_pod, pod, release_api, traffic, weight
 from tests.support.gateway_mesh import GetAgent, Upstream, unary
-from tests.support.kubernetes_api import NAME, NAMESPACE, OPERATOR, KubernetesApi, kubernetes_api
+from tests.support.kubernetes_api import NAME, NAMESPACE, KubernetesApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -42,13 +40,8 @@ def logs() -> Iterator[list[EventDict]]:
 
 @pytest.fixture
 async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[EventDict]) -> AsyncIterator[KubernetesApi]:
-    monkeypatch.setattr(pod_report, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(in_cluster, "LOOK_SECONDS", 0.01)
-    async with kubernetes_api(tmp_path) as api:
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
-        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(api, tmp_path / "kubeconfig")))
-        await prepare_release(api)
+    async with release_api(tmp_path, monkeypatch) as api:
         yield api
 
 
@@ -61,14 +54,6 @@ async def tracks(tmp_path: Path) -> AsyncIterator[Address]:
             await upstream.start()
             stack.push_async_callback(upstream.stop)
         yield upstreams[1].address
-
-
-async def traffic(*arguments: str) -> tuple[int, str]:
-    """The exit code of the command and everything that it said."""
-    command = ["traffic", *arguments, "--kubernetes", "mesh"]
-    result = await asyncio.to_thread(CliRunner().invoke, app, command)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.output
 
 
 async def answers(gateway: Gateway, calls: int = 5) -> set[bytes]:
@@ -211,62 +196,3 @@ async def test_a_shift_that_somebody_else_undoes_at_once_is_told(api: Kubernetes
         1,
         "Somebody else changed the weights at the same time: stable 100 %, canary 0 % is asked for now.\n",
     )
-
-
-REFUSALS = {
-    "no kubeconfig": (2, "There is no kubeconfig"),
-    "unknown context": (2, "Context 'elsewhere' not found. The contexts of the kubeconfig: test."),
-    "no kubeconfig at all": (2, "is no kubeconfig"),
-    "unknown identity": (1, "does not take the kubeconfig's identity: Unauthorized"),
-    "no right to change": (1, f'cannot patch resource "configmaps" in API group "" in the namespace "{NAMESPACE}"'),
-    "no right to look": (1, "docs/traffic.md has the Role"),
-    "no such release": (5, f"There is no release mesh in the namespace {NAMESPACE}"),
-    "no canary": (5, "has no canary track: install it with canary.enabled=true"),
-    "no gateway runs": (5, "No gateway of the release runs"),
-    "nobody at the address": (5, "does not answer"),
-    "no program to log in with": (2, "The kubeconfig cannot be used: "),
-}
-
-
-@pytest.mark.parametrize("wrong", REFUSALS)
-async def test_what_cannot_be_done_is_said_in_a_sentence_and_changes_nothing(
-    wrong: str, api: KubernetesApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    api.pods.append(pod("one"))
-    arguments = ["set", "50"]
-    match wrong:
-        case "no kubeconfig":
-            monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
-        case "unknown context":
-            arguments += ["--context", "elsewhere"]
-        case "no kubeconfig at all":
-            (tmp_path / "kubeconfig").write_text("[1, 2]")
-        case "unknown identity":
-            kubeconfig(api, tmp_path / "kubeconfig", user="stranger")
-        case "no right to change":
-            api.operators["operator"] = OPERATOR - {("patch", "configmaps", NAME)}
-        case "no right to look":
-            api.operators["operator"] = OPERATOR - {("list", "pods", "")}
-        case "no such release":
-            await api.delete()
-            api.pods.clear()
-        case "no canary":
-            await api.delete()
-        case "no gateway runs":
-            api.pods[:] = [pod("one", started=False)]
-        case "nobody at the address":
-            await api.stop()
-        case "no program to log in with":
-            file = tmp_path / "kubeconfig"
-            plugin = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "/nowhere/login"}
-            file.write_text(file.read_text().replace("token: operator", f"exec: {json.dumps(plugin)}"))
-    code, said = await traffic(*arguments)
-    expected, text = REFUSALS[wrong]
-    assert (code, text in said) == (expected, True), said
-    assert "Traceback" not in said
-    assert api.configmaps.get(NAME, weight(10, revision=3)) == weight(10, revision=3)
-
-
-async def test_a_namespace_without_a_release_is_a_mistake() -> None:
-    result = CliRunner().invoke(app, ["traffic", "show", "--namespace", "agents"])
-    assert (result.exit_code, "name the release with --kubernetes" in result.output) == (2, True)

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from meshwright.gateway import pod_report
 from meshwright.serving.address import Address
-from tests.support.cluster_gateways import LIMIT, gateway_pod, prepare_release, weight
-from tests.support.kubernetes_api import STATE, KubernetesApi, kubernetes_api
+from tests.support.cluster_gateways import LIMIT, gateway_pod, release_api, weight
+from tests.support.kubernetes_api import STATE, KubernetesApi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,11 +23,7 @@ CANARY = Address("127.0.0.1", 9)
 
 @pytest.fixture
 async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubernetesApi]:
-    monkeypatch.setattr(pod_report, "FIRST_PAUSE", 0.02)
-    async with kubernetes_api(tmp_path) as api:
-        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
-        await prepare_release(api)
+    async with release_api(tmp_path, monkeypatch) as api:
         yield api
 
 

@@ -8,16 +8,21 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from typer.testing import CliRunner
 
+from meshwright.cli.main import app
+from meshwright.gateway import pod_report
 from meshwright.gateway.configmap import open_configmap
 from meshwright.gateway.gateway import Gateway
 from meshwright.gateway.shifting import follow_traffic, wanted_at_start
 from tests.support.gateway_mesh import upstream_settings
-from tests.support.kubernetes_api import LABELS, NAME, NAMESPACE, STATE, KubernetesApi
+from tests.support.kubernetes_api import LABELS, NAME, NAMESPACE, STATE, KubernetesApi, kubernetes_api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import pytest
 
     from meshwright.serving.address import Address
 
@@ -79,3 +84,23 @@ async def prepare_release(api: KubernetesApi, percent: int = 10) -> None:
     """What the chart installs of a canary."""
     await api.put(weight(percent, revision=3))
     await api.put({}, STATE)
+
+
+@contextlib.asynccontextmanager
+async def release_api(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KubernetesApi]:
+    """An API server with a release. This process can be its pods, and somebody who shifts."""
+    monkeypatch.setattr(pod_report, "FIRST_PAUSE", 0.02)
+    async with kubernetes_api(folder) as api:
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(api, folder / "kubeconfig")))
+        await prepare_release(api)
+        yield api
+
+
+async def traffic(*arguments: str) -> tuple[int, str]:
+    """The exit code of the command and everything that it said."""
+    command = ["traffic", *arguments, "--kubernetes", "mesh"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
