@@ -74,6 +74,12 @@ class Cluster:
         ]
         return "\n".join([listed, *events, *logs])
 
+    def may(self, who: str, verb: str, what: str) -> str:
+        """Whether somebody may do something: `yes` or `no`."""
+        # It exits with 1 where the answer is no.
+        asked = self._call("kubectl", "auth", "can-i", verb, what, f"--as={who}", stdin=None)
+        return asked.stdout.strip()
+
     def apply(self, *objects: dict[str, Any]) -> None:
         """Make or change objects."""
         self.kubectl("apply", "--filename=-", stdin="\n".join(json.dumps(each) for each in objects))
@@ -87,7 +93,12 @@ class Cluster:
         return time.monotonic() - began
 
     def _run(self, program: str, *words: str, stdin: str | None = None) -> str:
-        done = subprocess.run(
+        done = self._call(program, *words, stdin=stdin)
+        assert done.returncode == 0, f"{program} {' '.join(words)}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def _call(self, program: str, *words: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [self._tools[program], f"--kubeconfig={self.control_plane.kubeconfig}", *words],
             check=False,
             capture_output=True,
@@ -96,8 +107,6 @@ class Cluster:
             timeout=COMMAND_SECONDS,
             env={"HOME": str(self._folder), "PATH": "/usr/bin:/bin"},
         )
-        assert done.returncode == 0, f"{program} {' '.join(words)}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def _node_ready(self) -> bool:
         nodes = self.get("nodes")["items"]

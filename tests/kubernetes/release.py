@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -108,10 +109,24 @@ class Release:
         conditions = [each for pod in self.pods(component) for each in pod["status"].get("conditions", [])]
         return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
+    def names(self, *components: str) -> set[str]:
+        """The pods of components by name."""
+        return {pod["metadata"]["name"] for component in components for pod in self.pods(component)}
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The command line of this checkout, with the release as its mesh."""
-        command = [str(ROOT / ".venv/bin/meshwright"), *words, "--address", self.address]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+        return self.command(*words, "--address", self.address)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The command line of this checkout, with the rights of an operator of the cluster."""
+        return subprocess.run(
+            [str(ROOT / ".venv/bin/meshwright"), *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=os.environ | {"KUBECONFIG": str(self.cluster.control_plane.kubeconfig)},
+        )
 
     def _values(self, version: Version) -> list[str]:
         sets = {
