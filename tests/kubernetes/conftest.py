@@ -9,8 +9,9 @@ from tests.kubernetes import versions
 from tests.kubernetes.certificate import self_signed
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.docker import daemon
+from tests.kubernetes.external_metrics import ExternalMetrics
 from tests.kubernetes.figures import tell
-from tests.kubernetes.metrics import Metrics
+from tests.kubernetes.pod_metrics import PodMetrics
 from tests.kubernetes.release import Release
 
 if TYPE_CHECKING:
@@ -61,8 +62,16 @@ def cluster(folder: Path, present: versions.Version, previous: versions.Version)
 
 
 @pytest.fixture(scope="session")
-def metrics(cluster: Cluster, folder: Path) -> Iterator[Metrics]:
-    metrics = Metrics(cluster, *self_signed(folder))
+def pod_metrics(cluster: Cluster, folder: Path) -> Iterator[PodMetrics]:
+    metrics = PodMetrics(cluster, *self_signed(folder))
+    metrics.start()
+    yield metrics
+    metrics.stop()
+
+
+@pytest.fixture(scope="session")
+def external_metrics(cluster: Cluster, folder: Path) -> Iterator[ExternalMetrics]:
+    metrics = ExternalMetrics(cluster, *self_signed(folder))
     metrics.start()
     yield metrics
     metrics.stop()

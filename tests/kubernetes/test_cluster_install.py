@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.kubernetes.cluster import Cluster
-    from tests.kubernetes.metrics import Metrics
+    from tests.kubernetes.pod_metrics import PodMetrics
     from tests.kubernetes.release import Release
     from tests.kubernetes.versions import Version
 
@@ -42,15 +42,15 @@ def test_helm_test_runs_a_task(cluster: Cluster) -> None:
     assert "Succeeded" in cluster.helm("test", "mesh")
 
 
-def test_agents_scale_with_their_work(release: Release, cluster: Cluster, metrics: Metrics) -> None:
+def test_agents_scale_with_their_work(release: Release, cluster: Cluster, pod_metrics: PodMetrics) -> None:
     def agents() -> int:
         return len(release.pods("agent"))
 
     assert agents() == 2
-    metrics.share = 3.0
+    pod_metrics.share = 3.0
     tell("2 to 10 agents", cluster.wait_until(lambda: agents() == 10, SECONDS, "10 agents"))
     cluster.wait_until(lambda: release.ready("agent") == 10, SECONDS, "10 agents are ready")
-    metrics.share = 0.05
+    pod_metrics.share = 0.05
     tell("10 to 2 agents", cluster.wait_until(lambda: agents() == 2, SECONDS, "2 agents"))
 
 

@@ -1,11 +1,10 @@
-"""The metrics API of a cluster, whose figures the test sets: what the autoscaler believes of the pods' work."""
+"""An API of metrics that a test serves to the cluster, as metrics-server and adapters do."""
 
 from __future__ import annotations
 
 import json
 import ssl
 import threading
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,23 +16,18 @@ if TYPE_CHECKING:
 
     from tests.kubernetes.cluster import Cluster
 
-GROUP = "metrics.k8s.io"
 NAMESPACE = "kube-system"
-RESOURCES = {
-    "kind": "APIResourceList",
-    "apiVersion": "v1",
-    "groupVersion": f"{GROUP}/v1beta1",
-    "resources": [
-        {"name": "pods", "singularName": "", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]}
-    ],
-}
+VERSION = "v1beta1"
 
 
-class Metrics:
-    """Serves `metrics.k8s.io` to the cluster: every pod uses `share` of the CPU that it asked for."""
+class MetricsApi:
+    """Serves a group of the API. A subclass says which, what is in it, and what is answered."""
+
+    group: str
+    resource: dict[str, Any]
+    """Its one resource, as discovery tells it."""
 
     def __init__(self, cluster: Cluster, certificate: Path, key: Path) -> None:
-        self.share = 0.0
         self._cluster = cluster
         self._server = ThreadingHTTPServer((HOST, 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -41,10 +35,14 @@ class Metrics:
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._serving = threading.Thread(target=self._server.serve_forever, daemon=True)
 
+    def answer(self, namespace: str, selector: str) -> dict[str, Any]:
+        """What is read in a namespace about the objects that a selector of labels means."""
+        raise NotImplementedError
+
     def start(self) -> None:
         """Serve, and register with the API server."""
         self._serving.start()
-        meta = {"name": "metrics", "namespace": NAMESPACE}
+        meta = {"name": self.group.replace(".", "-"), "namespace": NAMESPACE}
         port = self._server.server_address[1]
         self._cluster.apply(
             {
@@ -62,10 +60,10 @@ class Metrics:
             {
                 "apiVersion": "apiregistration.k8s.io/v1",
                 "kind": "APIService",
-                "metadata": {"name": f"v1beta1.{GROUP}"},
+                "metadata": {"name": f"{VERSION}.{self.group}"},
                 "spec": {
-                    "group": GROUP,
-                    "version": "v1beta1",
+                    "group": self.group,
+                    "version": VERSION,
                     "groupPriorityMinimum": 100,
                     "versionPriority": 100,
                     "insecureSkipTLSVerify": True,
@@ -76,15 +74,16 @@ class Metrics:
 
     def stop(self) -> None:
         """End serving."""
+        self._cluster.kubectl("delete", "apiservice", f"{VERSION}.{self.group}")
         self._server.shutdown()
         self._server.server_close()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        metrics = self
+        api = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = json.dumps(metrics._answer(self.path)).encode()
+                body = json.dumps(api._answer(self.path)).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -99,28 +98,10 @@ class Metrics:
     def _answer(self, path: str) -> dict[str, Any]:
         address = urlsplit(path)
         parts = address.path.strip("/").split("/")
+        version = f"{self.group}/{VERSION}"
         if "namespaces" not in parts:
-            return RESOURCES
+            resources = [{"singularName": "", "namespaced": True, "verbs": ["get", "list"], **self.resource}]
+            return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}
         selector = parse_qs(address.query).get("labelSelector", [""])[0]
-        pods = self._cluster.get(
-            "pods", f"--namespace={parts[parts.index('namespaces') + 1]}", f"--selector={selector}"
-        )
-        return {
-            "kind": "PodMetricsList",
-            "apiVersion": f"{GROUP}/v1beta1",
-            "metadata": {},
-            "items": [self._usage(pod) for pod in pods["items"]],
-        }
-
-    def _usage(self, pod: dict[str, Any]) -> dict[str, Any]:
-        containers = [
-            {"name": each["name"], "usage": {"cpu": f"{self._nanocores(each)}n", "memory": "64Mi"}}
-            for each in pod["spec"]["containers"]
-        ]
-        time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {"metadata": pod["metadata"], "timestamp": time, "window": "10s", "containers": containers}
-
-    def _nanocores(self, container: dict[str, Any]) -> int:
-        asked = container.get("resources", {}).get("requests", {}).get("cpu", "0")
-        cores = float(asked[:-1]) / 1000 if asked.endswith("m") else float(asked)
-        return int(cores * self.share * 1e9)
+        found = self.answer(parts[parts.index("namespaces") + 1], selector)
+        return {"apiVersion": version, "metadata": {}, **found}
