@@ -64,7 +64,8 @@ test-web: $(PAGE) ## Test the page's parts
 	@npm --prefix web run --silent test
 
 .PHONY: e2e-k8s
-e2e-k8s: .venv/.dev ## Try the chart in a real cluster that is built from sources; needs root, Docker and containerd
+e2e-k8s: .venv/.dev .make/redis ## Try the chart in a real cluster, built from sources; needs root, Docker and containerd; BASE_IMAGE and CA as for images
+	@$(BIN)/python -m tests.kubernetes.prerequisites
 	@$(BIN)/python -m tests.kubernetes.tools
 	@$(BIN)/python -m pytest -s tests/kubernetes $(ARGS)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.image import image_of
-from tests.kubernetes.node import HOST, NAME, PAUSE, Node, network_down, network_up
+from tests.kubernetes.node import FORWARDING, HOST, NAME, PAUSE, Node, network_down, network_up
 from tests.kubernetes.tools import TOOLS, build
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self._tools = {tool.name: build(tool) for tool in TOOLS}
+        self._forwarded = FORWARDING.read_text()
         self._folder = Path(tempfile.mkdtemp(prefix="mw-cluster-"))
         folder = next(iter(self._tools.values())).parent
         self.control_plane = ControlPlane(folder, self._folder, HOST)
@@ -49,6 +50,7 @@ class Cluster:
         self.node.stop()
         self.control_plane.stop()
         network_down()
+        FORWARDING.write_text(self._forwarded)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:

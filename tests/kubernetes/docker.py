@@ -22,12 +22,12 @@ COMMAND_SECONDS = 600.0
 @contextmanager
 def daemon(folder: Path) -> Iterator[None]:
     """Have a Docker daemon, for as long as the context is entered."""
-    if _answers():
+    if answers():
         yield
         return
     program = Program("dockerd", ["dockerd"], folder)
     try:
-        program.wait_until(_answers, START_SECONDS)
+        program.wait_until(answers, START_SECONDS)
         yield
     finally:
         program.stop()
@@ -40,5 +40,6 @@ def docker(*words: str) -> str:
     return done.stdout
 
 
-def _answers() -> bool:
+def answers() -> bool:
+    """Whether a daemon runs."""
     return subprocess.run([COMMAND, "info"], check=False, capture_output=True).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,11 @@ HOST = "10.245.0.1"
 """The node's address: of this machine alone, no other network reaches it."""
 PODS = "10.244.0.0/16"
 LINK = "mwnode0"
-CNI_PLUGINS = Path("/usr/lib/cni")
+CNI_PLUGINS = next(
+    (path for path in map(Path, ("/usr/lib/cni", "/opt/cni/bin")) if path.is_dir()), Path("/usr/lib/cni")
+)
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+PROFILE = Path(__file__).parents[2] / "images" / "chromium-seccomp.json"
 DOMAIN = "cluster.local"
 START_SECONDS = 60.0
 NAME = "node-1"
@@ -28,7 +33,7 @@ def network_up() -> None:
     _ip("link", "add", LINK, "type", "bridge")
     _ip("address", "add", f"{HOST}/32", "dev", LINK)
     _ip("link", "set", LINK, "up")
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    FORWARDING.write_text("1")
     for option in ("-s", "-d"):
         _iptables("-I", option)
 
@@ -67,6 +72,7 @@ class Node:
         self._start_containerd()
         self.load(pause_image)
         self._start_dns()
+        self._install_profile()
         self._start(
             "kubelet",
             [
@@ -111,7 +117,9 @@ class Node:
         ctr = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io"]
         listed = subprocess.run([*ctr, "tasks", "list", "--quiet"], check=False, capture_output=True, text=True)
         for task in listed.stdout.split():
-            subprocess.run([*ctr, "tasks", "kill", "--signal", "SIGKILL", "--all", task], check=False, timeout=30)
+            kill = [*ctr, "tasks", "kill", "--signal", "SIGKILL", "--all", task]
+            # It may have ended meanwhile.
+            subprocess.run(kill, check=False, timeout=30, stderr=subprocess.DEVNULL)
         for namespace in _namespaces() - self._namespaces:
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
         for mount in reversed(_mounts_below(self._folder)):
@@ -166,6 +174,12 @@ state = "{self._folder}/state"
         folder = self._folder / "cni"
         folder.mkdir()
         (folder / "10-pods.conflist").write_text(json.dumps(config))
+
+    def _install_profile(self) -> None:
+        """Put the profile that Chromium's sandbox needs where an operator puts it."""
+        path = self._folder / "kubelet" / "seccomp" / "meshwright" / "chromium.json"
+        path.parent.mkdir(parents=True)
+        shutil.copy(PROFILE, path)
 
     def _start_dns(self) -> None:
         corefile = self._folder / "Corefile"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,8 @@ class Release:
                 "stringData": {"OPENAI_API_KEY": "scripted"},
             },
         )
-        command = ["redis-server", "--bind", HOST, "--port", str(self._redis_port), "--protected-mode", "no"]
+        program = shutil.which("redis-server") or "valkey-server"
+        command = [program, "--bind", HOST, "--port", str(self._redis_port), "--protected-mode", "no"]
         self._redis = Program("redis", [*command, "--dir", str(self._folder)], self._folder)
 
     def close(self) -> None:

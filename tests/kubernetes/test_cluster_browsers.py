@@ -40,6 +40,9 @@ VALUES = (
     '{"enabled": true, "by": "external", "min": 1, "max": 3, "target": 70, "calm": 3, "pause": 1}',
     "--set=browser.drain.grace=120",
     "--set=browser.drain.lookup=5",
+    # Chromium's own sandbox, without which the pods would end at once.
+    "--set=browser.sandbox=on",
+    "--set=browser.seccomp.type=Localhost",
     "--set-string=agent.settings.MESHWRIGHT_IDLE_BROWSER=1",
 )
 
@@ -150,6 +153,7 @@ async def test_browsers_scale_with_leases_and_a_leased_one_is_never_taken_away(
         # Longer than everything but the grace takes.
         await asyncio.sleep(15)
         assert leaving(cluster, pod), "the leased browser was taken away"
+        assert kept.lease.sandboxed
         assert "Desk lamp" in (await kept.snapshot()).text
         await kept.close()
     tell("from the end of the lease to the end of its pod", await gone(cluster, pod))

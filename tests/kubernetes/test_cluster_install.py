@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from meshwright.client import Mesh
-from tests.kubernetes.figures import tell
+from tests.kubernetes.figures import tell, tell_of_containers
 from tests.kubernetes.talk import follow, speaker
 
 if TYPE_CHECKING:
@@ -26,16 +27,19 @@ SECONDS = 120.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def installed(release: Release, present: Version) -> Iterator[None]:
-    """The release, for all tests of this file; afterwards nothing of it is left."""
+def installed(release: Release, present: Version) -> Iterator[float]:
+    """The release, for all tests of this file, and when its installation began; afterwards nothing of it is left."""
+    began = time.monotonic()
     tell("helm install until everything is ready", release.install(present))
-    yield
+    yield began
     tell("helm uninstall until nothing is left", release.uninstall())
 
 
-def test_the_readmes_task_is_answered_through_the_gateway(release: Release) -> None:
+def test_the_readmes_task_is_answered_through_the_gateway(release: Release, installed: float) -> None:
     done = release.run("run", TASK)
     assert (done.returncode, "$49.00" in done.stdout) == (0, True), done.stdout + done.stderr
+    tell("from helm install to the first answered task", time.monotonic() - installed)
+    tell_of_containers(release.cluster)
 
 
 def test_helm_test_runs_a_task(cluster: Cluster) -> None:
