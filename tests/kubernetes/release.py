@@ -88,11 +88,12 @@ class Release:
         return self._helm("rollback", NAME)
 
     def uninstall(self) -> float:
-        """`helm uninstall`; how many seconds it took until nothing was left but the claim of people's files."""
+        """`helm uninstall`; how many seconds it took until nothing was left but people's files and the pod of `helm test` with its log."""
         began = time.monotonic()
         self._helm("uninstall", NAME)
+        kept = {f"PersistentVolumeClaim/{NAME}-files", f"Pod/{NAME}-test"}
         what = "nothing of the release is left but its files"
-        self.cluster.wait_until(lambda: self.objects() == [f"PersistentVolumeClaim/{NAME}-files"], GONE_SECONDS, what)
+        self.cluster.wait_until(lambda: set(self.objects()) <= kept, GONE_SECONDS, what)
         return time.monotonic() - began
 
     def objects(self) -> list[str]:

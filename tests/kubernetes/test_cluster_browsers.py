@@ -115,7 +115,7 @@ async def test_a_run_keeps_its_browser_through_an_upgrade(release: Release, clus
     async with ModelServer(script, release.model_port, HOST) as model, Mesh(release.address) as mesh:
         session = await mesh.create_session()
         running = asyncio.create_task(_exhaust(session.run("look", model="openai:scripted")))
-        await model.wait_requests(2)
+        await model.wait_requests(2, SECONDS)
         pod = holder(release)
         seconds = await asyncio.to_thread(release.upgrade, present, *VALUES, "--set=browser.podAnnotations.again=yes")
         tell("helm upgrade of a leased browser", seconds)

@@ -60,8 +60,9 @@ def test_agents_scale_with_their_work(release: Release, cluster: Cluster, pod_me
 
 async def test_a_run_survives_the_death_of_its_agents(release: Release, cluster: Cluster) -> None:
     """Both pods are killed one after the other while it works, without a farewell."""
-    async with speaker(release, TOKENS, 0.02) as model, Mesh(release.address) as mesh:
+    async with speaker(release, TOKENS, 0.05) as model, Mesh(release.address) as mesh:
         running = asyncio.create_task(follow(mesh, TOKENS))
+        await model.wait_requests(1, SECONDS)
         for pod in release.pods("agent"):
             await asyncio.to_thread(
                 cluster.kubectl, "delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force"
