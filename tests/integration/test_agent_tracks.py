@@ -3,62 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import time
 from typing import TYPE_CHECKING
 
-from meshwright.serving.channel import open_channel
 from meshwright.tools.tool import Annotations
 from meshwright.v1 import agent_service_pb2 as pb
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from meshwright.v1.run_pb2 import SteeringMode, Track
-from tests.model_script import Call, Hang, Request, Say, Tokens
-from tests.support.agent_mesh import AgentMesh
+from tests.model_script import Call, Hang, Say, Tokens
 from tests.support.agent_replicas import agent_fleet
 from tests.support.agent_tools import counting_tool
-from tests.support.delegation import assert_whole, by_task, delegate, end, users
+from tests.support.delegation import assert_whole, by_task, delegate, end
+from tests.support.tracks import (
+    CANARY,
+    EACH,
+    OTHER_CANARY,
+    STABLE,
+    TAKEOVER_SECONDS,
+    attempts,
+    talking_to,
+    workers_on,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from meshwright.v1.event_pb2 import Event
-    from tests.support.agent_replicas import Fleet
-
-STABLE, CANARY, OTHER_CANARY = "stable", "canary", "other canary"
-ON_CANARY = {"MESHWRIGHT_TRACK": "canary"}
 TRACK_OF = {STABLE: Track.TRACK_STABLE, CANARY: Track.TRACK_CANARY}
-EACH = {
-    # The key with which a model is asked tells who works.
-    STABLE: {"OPENAI_API_KEY": STABLE},
-    CANARY: {"OPENAI_API_KEY": CANARY, **ON_CANARY},
-    OTHER_CANARY: {"OPENAI_API_KEY": OTHER_CANARY, **ON_CANARY},
-}
 RUNS = 8
-TAKEOVER_SECONDS = 10.0
-
-
-def worker_of(request: Request) -> str:
-    """The agent that asks."""
-    return request.headers["Authorization"].removeprefix("Bearer ")
-
-
-def workers_on(fleet: Fleet, task: str) -> set[str]:
-    """The agents that asked the model something for a task."""
-    return {worker_of(request) for request in fleet.model.requests if users(request)[-1] == task}
-
-
-@contextlib.asynccontextmanager
-async def talking_to(fleet: Fleet, name: str, folder: Path) -> AsyncIterator[AgentMesh]:
-    """Calls that this agent answers."""
-    address = fleet.agents[name].address
-    async with open_channel(address) as channel:
-        yield AgentMesh(AgentServiceStub(channel), fleet.model, folder, address)
-
-
-def attempts(events: Sequence[Event], run_id: str) -> list[int]:
-    return [event.run_started.attempt for event in events if event.run_id == run_id and event.HasField("run_started")]
 
 
 async def test_a_run_is_worked_on_by_the_track_that_accepted_it(tmp_path: Path, redis_url: str) -> None:
@@ -80,7 +51,7 @@ async def test_a_run_is_worked_on_by_the_track_that_accepted_it(tmp_path: Path, 
         for (name, task), run in zip(tasks, runs, strict=True):
             events = await stable.events(run.session_id, run.run_id)
             assert_whole(events)
-            assert (run.track, workers_on(fleet, task)) == (TRACK_OF[name], {name})
+            assert (run.track, workers_on(fleet, task)) == (TRACK_OF[name], [name])
 
         # A session that has moved: its runs go to the tracks at which they were accepted, in turn.
         moved = sessions[tasks[0][1]]
@@ -97,8 +68,8 @@ async def test_a_run_is_worked_on_by_the_track_that_accepted_it(tmp_path: Path, 
             second.run_id,
             third,
         ]
-        assert workers_on(fleet, "moved to the canary") == workers_on(fleet, "as an input") == {CANARY}
-        assert workers_on(fleet, "and back") == {STABLE}
+        assert workers_on(fleet, "moved to the canary") == workers_on(fleet, "as an input") == [CANARY]
+        assert workers_on(fleet, "and back") == [STABLE]
 
         # Sub-agents are on their parent's track.
         planned = await canary.start(moved, "plan")
@@ -106,7 +77,7 @@ async def test_a_run_is_worked_on_by_the_track_that_accepted_it(tmp_path: Path, 
         listed = (await stable.stub.ListRuns(pb.ListRunsRequest(session_id=moved))).runs
         (child,) = [run for run in listed if run.parent_run_id == planned.run_id]
         assert child.track == planned.track == Track.TRACK_CANARY
-        assert workers_on(fleet, "look") == {CANARY}
+        assert workers_on(fleet, "look") == [CANARY]
 
 
 async def test_the_canary_never_takes_what_is_stables(tmp_path: Path, redis_url: str) -> None:
@@ -123,13 +94,13 @@ async def test_the_canary_never_takes_what_is_stables(tmp_path: Path, redis_url:
         await fleet.model.wait_requests()
         await fleet.agents[STABLE].end(signal.SIGTERM)
         await canary.do("a while")
-        assert workers_on(fleet, "wait") == {STABLE}
+        assert workers_on(fleet, "wait") == [STABLE]
         fleet.model.script = by_task({"wait": [Say("At last.")]})
         await fleet.agents[STABLE].start()
         events = await canary.events(session_id, run.run_id)
         assert_whole(events)
         assert attempts(events, run.run_id) == [1, 2]
-        assert workers_on(fleet, "wait") == {STABLE}
+        assert workers_on(fleet, "wait") == [STABLE]
 
 
 async def test_runs_of_a_canary_go_on_at_another_and_without_any_at_stable(tmp_path: Path, redis_url: str) -> None:
@@ -157,7 +128,7 @@ async def test_runs_of_a_canary_go_on_at_another_and_without_any_at_stable(tmp_p
         runs = [await canary.start(await canary.new_session(), task) for task in tasks]
         for run in runs:
             await canary.wait_for(run.session_id, "tool_call_finished")
-        assert {worker_of(request) for request in fleet.model.requests} == {CANARY}
+        assert [workers_on(fleet, task) for task in tasks] == [[CANARY]] * len(tasks)
 
         await fleet.agents[OTHER_CANARY].start()
         await fleet.agents[CANARY].end(signal.SIGTERM)
@@ -173,7 +144,5 @@ async def test_runs_of_a_canary_go_on_at_another_and_without_any_at_stable(tmp_p
             assert_whole(events)
             assert end(events, run.run_id).answer == "Counted."
             assert attempts(events, run.run_id) == [1, 2, 3]
-            asked = [worker_of(request) for request in fleet.model.requests if users(request)[-1] == task]
-            assert asked[-1] == STABLE
-            assert STABLE not in asked[:-1]
+            assert workers_on(fleet, task) == [CANARY, OTHER_CANARY, STABLE]
         assert counted == ["test.count"] * len(runs)
