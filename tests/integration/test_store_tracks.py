@@ -18,6 +18,7 @@ from meshwright.v1.run_pb2 import Track
 from tests.support.store_drive import LEASE, ME, a_run, a_session, a_store, an_end, settled
 
 STABLE, CANARY, NONE = Track.TRACK_STABLE, Track.TRACK_CANARY, Track.TRACK_UNSPECIFIED
+ON_A_CLUSTER_TOO = pytest.mark.parametrize("engine", ["redis", "cluster"], indirect=True)
 HEAD_START = 0.5
 PATIENCE = 20.0
 SESSION = "ses_1"
@@ -50,10 +51,10 @@ def name_of(claimed: ClaimedRun | None) -> str | None:
     return claimed and claimed.run.run_id
 
 
-@pytest.fixture(params=["redis", "cluster"])
+@pytest.fixture
 def engine(request: pytest.FixtureRequest) -> str:
-    """Stores that several replicas share."""
-    return str(request.param)
+    """One server, unless a test says otherwise."""
+    return getattr(request, "param", "redis")
 
 
 @pytest.fixture
@@ -77,6 +78,7 @@ async def until_stable_gets(both: Both) -> tuple[ClaimedRun, float]:
     return claimed, time.monotonic() - began
 
 
+@ON_A_CLUSTER_TOO
 async def test_each_track_gets_its_own_runs_at_once(both: Both) -> None:
     for number, track in enumerate((CANARY, STABLE, NONE, CANARY)):
         await a_session(both.stable, f"ses_of_{number}")
@@ -85,6 +87,7 @@ async def test_each_track_gets_its_own_runs_at_once(both: Both) -> None:
     assert [await both.to_stable() for _ in range(3)] == ["run_1", "run_2", None]
 
 
+@ON_A_CLUSTER_TOO
 async def test_runs_of_a_session_go_to_their_tracks_in_turn(both: Both) -> None:
     for number, track in enumerate((CANARY, STABLE, CANARY, CANARY, STABLE)):
         await a_run(both.stable, f"run_{number}", track=track)
@@ -110,6 +113,7 @@ async def test_a_run_behind_one_of_the_other_track_is_offered_when_that_has_ende
     assert second == "second"
 
 
+@ON_A_CLUSTER_TOO
 async def test_what_the_canary_leaves_is_stables_after_a_while(both: Both) -> None:
     await a_run(both.stable, track=CANARY)
     claimed, seconds = await until_stable_gets(both)
@@ -132,6 +136,7 @@ async def test_asking_for_more_does_not_keep_the_stable_track_waiting(both: Both
     assert name_of(claimed) == "first"
 
 
+@ON_A_CLUSTER_TOO
 async def test_a_run_whose_canary_died_goes_to_another_before_it_is_stables(both: Both) -> None:
     await a_run(both.stable, track=CANARY)
     lease = 0.2
@@ -144,6 +149,7 @@ async def test_a_run_whose_canary_died_goes_to_another_before_it_is_stables(both
     assert seconds > lease + HEAD_START - 0.1
 
 
+@ON_A_CLUSTER_TOO
 async def test_a_run_that_is_given_back_goes_to_another_canary(both: Both) -> None:
     await a_run(both.stable, track=CANARY)
     held = await both.canary.claim_run("leaving", LEASE, CANARY)
@@ -203,9 +209,7 @@ async def test_a_run_of_the_canary_that_an_agent_of_version_0_1_0_left_is_taken_
     await both.client.delete(keys.CANARY_SCHEDULE)
     await both.client.zadd(keys.SCHEDULE, {SESSION: time.time_ns() // 1000})
     assert await both.to_stable() is None
-    claimed, seconds = await until_stable_gets(both)
-    assert name_of(claimed) == "run_1"
-    assert HEAD_START - 0.1 < seconds < 2 * HEAD_START + 0.2
+    assert name_of((await until_stable_gets(both))[0]) == "run_1"
 
 
 async def test_every_session_with_a_run_is_where_version_0_1_0_looks(both: Both) -> None:
@@ -230,6 +234,7 @@ async def test_nothing_is_left_in_the_schedules_when_runs_have_ended(both: Both,
             await asyncio.sleep(0.02)
 
 
+@ON_A_CLUSTER_TOO
 async def test_nothing_is_left_in_the_schedules_of_a_session_that_is_deleted(both: Both) -> None:
     await a_run(both.stable, track=CANARY)
     await both.stable.delete_session(ME, SESSION, None)
@@ -245,6 +250,7 @@ async def test_a_cancelled_run_of_the_canary_makes_way_for_one_of_stable(both: B
     assert await both.to_stable() == "second"
 
 
+@ON_A_CLUSTER_TOO
 async def test_runs_that_wait_are_counted_for_their_track(both: Both) -> None:
     for number, track in enumerate((CANARY, STABLE, CANARY)):
         await a_session(both.stable, f"ses_of_{number}")
