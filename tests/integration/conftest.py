@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from redis.asyncio import Redis
 
 from meshwright.store.interface import Store
 from meshwright.store.redis.store import RedisStore
+from tests.support.browser_client import BrowserClient, Driving, Site, local_site
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
 from tests.support.store_drive import a_store, two_replicas
@@ -62,3 +64,17 @@ async def admin(redis_url: str) -> AsyncIterator[Any]:
     client = Redis.from_url(redis_url)
     yield client
     await client.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site() -> AsyncIterator[Site]:
+    """Pages for the module's browsers."""
+    async with local_site() as pages:
+        yield pages
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def driving(browser: BrowserClient) -> AsyncIterator[Driving]:
+    """A lease of the module's `browser`."""
+    async with browser.drive() as driving:
+        yield driving

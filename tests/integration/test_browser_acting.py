@@ -10,7 +10,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails, local_site
+from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,18 +40,6 @@ FORM = """
 async def browser() -> AsyncIterator[BrowserClient]:
     async with browser_client(browser_evaluate=True, browser_action_seconds=0.7) as (client, _server):
         yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def driving(browser: BrowserClient) -> AsyncIterator[Driving]:
-    async with browser.drive() as driving:
-        yield driving
 
 
 async def test_clicks_with_every_button_count_and_modifier(driving: Driving, site: Site) -> None:

@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Value
 
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails, local_site
+from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,18 +26,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def browser() -> AsyncIterator[BrowserClient]:
     async with browser_client(browser_evaluate=True) as (client, _server):
         yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def driving(browser: BrowserClient) -> AsyncIterator[Driving]:
-    async with browser.drive() as driving:
-        yield driving
 
 
 async def test_navigates_and_says_where_it_is(driving: Driving, site: Site) -> None:

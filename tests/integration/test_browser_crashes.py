@@ -29,7 +29,6 @@ from tests.support.browser_client import (
     command_line,
     eventually,
     fails,
-    local_site,
 )
 
 if TYPE_CHECKING:
@@ -49,12 +48,6 @@ async def service() -> AsyncIterator[tuple[BrowserClient, Server[Any]]]:
 @pytest.fixture(scope="module")
 def browser(service: tuple[BrowserClient, Server[Any]]) -> BrowserClient:
     return service[0]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
 
 
 def chromium(parent: psutil.Process) -> psutil.Process:

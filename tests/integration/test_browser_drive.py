@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from meshwright.v1 import browser_pb2 as pb
 from meshwright.v1.browser_service_pb2 import DriveRequest
 from meshwright.v1.stream_pb2 import Close
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails, local_site
+from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,12 +30,6 @@ SPIN = "<script>setTimeout(() => { console.log('spinning'); while (true); }, 250
 async def browser() -> AsyncIterator[BrowserClient]:
     async with browser_client(browser_capacity=3, browser_queue=2) as (client, _server):
         yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
 
 
 def nothing_leased(pool: Pool) -> bool:

@@ -16,7 +16,7 @@ from playwright.async_api import Error as PlaywrightError
 from meshwright.browser import page_events
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails, local_site
+from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,12 +40,6 @@ def browser(service: tuple[BrowserClient, Server[Any]]) -> BrowserClient:
 @pytest.fixture(scope="module")
 def server(service: tuple[BrowserClient, Server[Any]]) -> Server[Any]:
     return service[1]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -14,7 +14,7 @@ from meshwright.browser import held_leases
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import browser_pb2 as pb
 from meshwright.v1 import browser_service_pb2 as service_pb
-from tests.support.browser_client import BrowserClient, Site, browser_client, fails, local_site
+from tests.support.browser_client import BrowserClient, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,12 +26,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def browser() -> AsyncIterator[BrowserClient]:
     async with browser_client(browser_capacity=2) as (client, _server):
         yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
 
 
 async def call(method: Any, request: Any) -> Any:

@@ -12,15 +12,7 @@ import pytest
 import pytest_asyncio
 
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import (
-    BrowserClient,
-    Driving,
-    Site,
-    browser_client,
-    command_line,
-    eventually,
-    local_site,
-)
+from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, command_line, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,12 +34,6 @@ async def service() -> AsyncIterator[tuple[BrowserClient, Server[Any]]]:
 @pytest.fixture(scope="module")
 def browser(service: tuple[BrowserClient, Server[Any]]) -> BrowserClient:
     return service[0]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
 
 
 def processes(service: tuple[BrowserClient, Server[Any]]) -> list[BrowserProcess]:

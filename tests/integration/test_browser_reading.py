@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from meshwright.browser.image_size import image_size
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails, local_site
+from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,18 +21,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def browser() -> AsyncIterator[BrowserClient]:
     async with browser_client() as (client, _server):
         yield client
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Site]:
-    async with local_site() as pages:
-        yield pages
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def driving(browser: BrowserClient) -> AsyncIterator[Driving]:
-    async with browser.drive() as driving:
-        yield driving
 
 
 async def test_reads_the_page_and_its_frames_as_text_with_refs(driving: Driving, site: Site) -> None:

@@ -13,7 +13,6 @@ from meshwright.serving.errors import MeshError
 from meshwright.store.interface import (
     ApprovalSettled,
     CancelRequested,
-    Claim,
     ClaimedRun,
     Draft,
     InputDelivered,
@@ -26,23 +25,10 @@ from meshwright.store.redis import keys
 from meshwright.store.redis.store import RedisStore
 from meshwright.v1.event_pb2 import Approval, ApprovalRequested, ApprovalResolved, ApprovalState, Event, EventKind
 from tests.support.redis_server import RedisServer
-from tests.support.store_drive import LEASE, ME, a_claim, a_notice, a_replica, a_run, a_session, refusal
+from tests.support.store_drive import LEASE, ME, a_claimed_run, a_notice, a_replica, a_run, a_session, refusal, texts
 
 SESSION, RUN = "ses_1", "run_1"
 PATIENCE = 20.0
-
-
-async def a_claimed_run(store: RedisStore, lease: float = LEASE) -> Claim:
-    await a_session(store)
-    await a_run(store)
-    return (await a_claim(store, lease, "first")).claim
-
-
-async def texts(store: RedisStore) -> list[str]:
-    """What the notices of the log say; their sequences have no gap."""
-    stored = await store.read(SESSION, 0, 100_000)
-    assert [event.sequence for event in stored] == list(range(1, len(stored) + 1))
-    return [Event.FromString(event.payload).notice.text for event in stored]
 
 
 async def live_texts(subscription: Subscription, count: int) -> list[str]:
@@ -95,7 +81,7 @@ async def test_a_run_is_taken_over_when_its_lease_is_over_and_the_deposed_can_ap
     replicas: tuple[RedisStore, RedisStore],
 ) -> None:
     here, there = replicas
-    deposed = await a_claimed_run(here, lease=0.2)
+    deposed = await a_claimed_run(here, lease_seconds=0.2)
     await here.append(deposed, [a_notice("mine", RUN)])
 
     async def attempt() -> ClaimedRun | None:
@@ -112,7 +98,7 @@ async def test_a_run_is_taken_over_when_its_lease_is_over_and_the_deposed_can_ap
 
 async def test_a_lease_that_is_renewed_is_not_taken_over(replicas: tuple[RedisStore, RedisStore]) -> None:
     here, there = replicas
-    claim = await a_claimed_run(here, lease=0.3)
+    claim = await a_claimed_run(here, lease_seconds=0.3)
     loop = asyncio.get_running_loop()
     end = loop.time() + 1.0
     while loop.time() < end:

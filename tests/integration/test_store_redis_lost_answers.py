@@ -7,28 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from meshwright.store.interface import Claim, Draft, Page
-from meshwright.store.redis.store import RedisStore
+from meshwright.store.interface import Draft, Page
 from meshwright.v1.event_pb2 import Event, EventKind
 from meshwright.v1.run_pb2 import Run, RunOutcome, RunState
 from tests.support.redis_server import flush
-from tests.support.store_drive import LEASE, ME, a_claim, a_notice, a_replica, a_run, a_session, refusal
+from tests.support.store_drive import LEASE, ME, a_claimed_run, a_notice, a_replica, a_run, a_session, refusal, texts
 
 SESSION, RUN = "ses_1", "run_1"
 PATIENCE = 20.0
-
-
-async def a_claimed_run(store: RedisStore, lease: float = LEASE) -> Claim:
-    await a_session(store)
-    await a_run(store)
-    return (await a_claim(store, lease, "first")).claim
-
-
-async def texts(store: RedisStore) -> list[str]:
-    """What the notices of the log say; their sequences have no gap."""
-    stored = await store.read(SESSION, 0, 100_000)
-    assert [event.sequence for event in stored] == list(range(1, len(stored) + 1))
-    return [Event.FromString(event.payload).notice.text for event in stored]
 
 
 class Relay:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from meshwright.serving.errors import MeshError
-from meshwright.store.interface import NO_QUOTAS, ClaimedRun, Draft, Once, Quotas, Store
+from meshwright.store.interface import NO_QUOTAS, Claim, ClaimedRun, Draft, Once, Quotas, Store
 from meshwright.store.live import Subscription
 from meshwright.store.opening import open_store
 from meshwright.store.redis.store import RedisStore
@@ -111,6 +111,13 @@ async def a_claim(store: Store, lease_seconds: float = LEASE, owner: str = "me")
     return claimed
 
 
+async def a_claimed_run(store: Store, lease_seconds: float = LEASE, owner: str = "first") -> Claim:
+    """A claim on the first run of a new session."""
+    await a_session(store)
+    await a_run(store)
+    return (await a_claim(store, lease_seconds, owner)).claim
+
+
 async def a_child(store: Store, claimed: ClaimedRun, run_id: str) -> ClaimedRun:
     session_id = claimed.claim.session_id
     return await store.enqueue_child(claimed.claim, an_unstored_run(run_id, session_id), [a_notice("queued", run_id)])
@@ -144,3 +151,10 @@ async def refusal(work: Awaitable[object]) -> str:
     with pytest.raises(MeshError) as caught:
         await work
     return caught.value.reason_name
+
+
+async def texts(store: Store, session_id: str = "ses_1") -> list[str]:
+    """What the notices of the log say; their sequences have no gap."""
+    stored = await store.read(session_id, 0, 100_000)
+    assert [event.sequence for event in stored] == list(range(1, len(stored) + 1))
+    return [Event.FromString(event.payload).notice.text for event in stored]
