@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from meshwright.gateway.envoy import GatewayError, validate_config
+from meshwright.envoy.binary import EnvoyError
+from meshwright.envoy.process import validate_config
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.gateway.writing import write_files
 from meshwright.serving.startup import StartupError
@@ -64,7 +65,7 @@ async def test_envoy_accepts_every_variant(tmp_path: Path, settings: dict[str, A
 async def test_a_mistake_in_the_routes_is_found_before_envoy_starts(tmp_path: Path) -> None:
     files = write_files(GatewaySettings.load(), tmp_path)
     files.candidate.write_text(files.candidate.read_text().replace("direct_response:", "direct_respond:"))
-    with pytest.raises(GatewayError, match="direct_respond"):
+    with pytest.raises(EnvoyError, match="direct_respond"):
         await validate_config(files.candidate)
 
 

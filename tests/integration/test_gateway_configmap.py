@@ -15,7 +15,7 @@ import pytest
 
 from meshwright.gateway import configmap
 from meshwright.gateway.configmap import ConfigMapTrafficSource, open_configmap
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.shifting import follow_traffic, wanted_at_start
 from meshwright.gateway.traffic import Traffic, TrafficError
 from meshwright.gateway.traffic_file import TrafficFile

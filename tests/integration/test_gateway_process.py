@@ -13,7 +13,8 @@ import grpc
 import psutil
 import pytest
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.envoy.binary import EnvoyError
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.gateway import Gateway
 from tests.support import grpc_web
 from tests.support.gateway_mesh import GetAgent, WatchSession, eventually, running_mesh, unary, upstream_settings, watch
@@ -152,7 +153,7 @@ async def test_its_folder_and_its_admin_socket_are_private_and_short_enough(tmp_
         assert directory.stat().st_mode & 0o077 == 0
         assert (directory / "admin.sock").stat().st_mode & 0o077 == 0
     deep = tmp_path / ("x" * 100)
-    with pytest.raises(GatewayError, match="MESHWRIGHT_RUNTIME_DIR"):
+    with pytest.raises(EnvoyError, match="MESHWRIGHT_RUNTIME_DIR"):
         await Gateway(upstream_settings(Path("/tmp"), runtime_dir=deep)).__aenter__()
     assert entries(deep) == []
 

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from cryptography import x509
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.gateway import Gateway
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.serving.startup import StartupError

@@ -13,7 +13,7 @@ import pytest_asyncio
 from aiohttp import web
 from grpc_status import rpc_status
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.gateway import Gateway
 from meshwright.serving import error_details
 from meshwright.serving.authentication.refusals import MESSAGES

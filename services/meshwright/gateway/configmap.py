@@ -15,7 +15,7 @@ from lightkube.core.async_client import AsyncClient
 from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import ConfigMap
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.pod_report import PodReporter, cause_of
 from meshwright.gateway.traffic import Traffic, TrafficError
 from meshwright.gateway.traffic_file import WANTED_FILE, TrafficFile, report_to

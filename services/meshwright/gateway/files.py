@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshwright.envoy.folder import ADMIN_SOCKET
 from meshwright.gateway.published import current_file
 from meshwright.gateway.routes import current_routes_file
 
@@ -64,4 +65,4 @@ class GatewayFiles:
     @property
     def admin_socket(self) -> Path:
         """The unix socket of Envoy's admin interface."""
-        return self.directory / "admin.sock"
+        return self.directory / ADMIN_SOCKET

@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import contextlib
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from meshwright.gateway.admin import Admin
-from meshwright.gateway.envoy import GatewayError, start_envoy, validate_config
-from meshwright.gateway.files import GatewayFiles
+from meshwright.envoy.folder import private_folder
+from meshwright.envoy.process import Envoy, validate_config
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.followed import follow
 from meshwright.gateway.preconditions import check_address, make_log_folder
 from meshwright.gateway.render import render_routes
 from meshwright.gateway.routes import ONE_TARGET_EACH, Target, publish_routes
 from meshwright.gateway.traffic import Traffic, TrafficError, targets
 from meshwright.gateway.writing import publish_certificate, publish_token_check, write_files
-from meshwright.serving.address import MAX_UNIX_PATH_BYTES, Address
+from meshwright.serving.address import Address
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from meshwright.envoy.admin import Admin
+    from meshwright.gateway.files import GatewayFiles
     from meshwright.gateway.settings import GatewaySettings
 
-START_TIMEOUT = 15.0
-KILL_TIMEOUT = 2.0
 SHIFT_TIMEOUT = 2.0
 ROUTES_TAKEN = "http.ingress.rds.mesh.update_success"
 ROUTE_COUNTERS = (ROUTES_TAKEN, "http.ingress.rds.mesh.update_rejected", "http.ingress.rds.mesh.update_failure")
 NO_CANARY = Traffic()
-LOG_LINE_CHARACTERS = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +41,7 @@ class Gateway:
 
     `traffic` are the weights to start with. Entering raises TrafficError when they make no sense without a canary.
     Leaving the context stops Envoy at once; call `drain` before to let open requests end. Entering raises GatewayError
-    when the port is taken or Envoy refuses its configuration.
+    when the port is taken, and EnvoyError when Envoy refuses its configuration.
     """
 
     admin: Admin
@@ -59,11 +54,9 @@ class Gateway:
         self.traffic = traffic
         self._settings = settings
         self._exit = contextlib.AsyncExitStack()
-        self._last_words: collections.deque[str] = collections.deque(maxlen=20)
         self._address = Address(settings.bind_address, settings.port)
-        self._stopping = False
         self._files: GatewayFiles
-        self._process: Process
+        self._envoy: Envoy
 
     @property
     def address(self) -> str:
@@ -73,16 +66,18 @@ class Gateway:
     @property
     def pid(self) -> int:
         """Envoy's process id."""
-        return self._process.pid
+        return self._envoy.pid
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             check_address(self._address)
             make_log_folder(self._settings.gateway_access_log)
-            self._files = write_files(self._settings, self._make_directory(stack), self._targets(self.traffic))
-            self.admin = Admin(self._files.admin_socket)
+            folder = stack.enter_context(private_folder("gateway", self._settings.runtime_dir))
+            self._files = write_files(self._settings, folder, self._targets(self.traffic))
             await validate_config(self._files.candidate)
-            await self._start(stack)
+            self._envoy = await stack.enter_async_context(self._new_envoy())
+            self.admin = self._envoy.admin
+            self._address = Address(self._address.host, await self.admin.listener_port())
             self._follow_files(stack)
             self._exit = stack.pop_all()
         return self
@@ -93,9 +88,8 @@ class Gateway:
         await self._exit.aclose()
 
     async def wait(self) -> None:
-        """Wait for Envoy to end by itself, which it should not: always raises GatewayError."""
-        code = await self._process.wait()
-        raise GatewayError(f"Envoy ended by itself with exit code {code}{self._complaint()}")
+        """Wait for Envoy to end by itself, which it should not: always raises EnvoyError."""
+        raise await self._envoy.ended()
 
     async def drain(self) -> None:
         """Fail /healthz, ask clients to leave and wait until nothing is open, at most `gateway_drain_seconds`."""
@@ -140,7 +134,7 @@ class Gateway:
         except OSError as error:
             raise TrafficError("Envoy does not say whether it took the new routes") from error
         if now[ROUTES_TAKEN] == before[ROUTES_TAKEN]:
-            raise TrafficError(f"Envoy refuses the new routes{self._complaint()}")
+            raise TrafficError(f"Envoy refuses the new routes{self._envoy.complaint()}")
 
     def _follow_files(self, stack: contextlib.AsyncExitStack) -> None:
         """Put keys and certificates into force as they change."""
@@ -167,59 +161,10 @@ class Gateway:
         following = asyncio.create_task(follow(*paths, changed=changed), name="follow-files")
         stack.callback(following.cancel)
 
-    def _make_directory(self, stack: contextlib.AsyncExitStack) -> Path:
-        parent = self._settings.runtime_dir
-        if parent is not None:
-            parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix="gateway-" if parent else "meshwright-gateway-", dir=parent)).resolve()
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        if len(bytes(GatewayFiles(directory).admin_socket)) > MAX_UNIX_PATH_BYTES:
-            raise GatewayError(f"{directory} is too long for the path of a socket; set MESHWRIGHT_RUNTIME_DIR")
-        return directory
-
-    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
-        self._process = await start_envoy(
+    def _new_envoy(self) -> Envoy:
+        return Envoy(
             self._files.bootstrap,
+            self._files.admin_socket,
             workers=self._settings.gateway_workers,
             drain_seconds=self._settings.gateway_drain_seconds,
         )
-        log_reader = asyncio.create_task(self._read_log(), name="envoy-log")
-        stack.push_async_callback(self._stop, log_reader)
-        try:
-            async with asyncio.timeout(START_TIMEOUT):
-                while not await self.admin.is_ready():
-                    if self._process.returncode is not None:
-                        await log_reader
-                        raise GatewayError(f"Envoy did not start{self._complaint()}")
-                    await asyncio.sleep(0.01)
-                self._address = Address(self._address.host, await self.admin.listener_port())
-        except TimeoutError:
-            raise GatewayError(f"Envoy was not ready within {START_TIMEOUT:g} s{self._complaint()}") from None
-
-    async def _stop(self, log_reader: asyncio.Task[None]) -> None:
-        self._stopping = True
-        if self._process.returncode is None:
-            self._process.terminate()
-            try:
-                async with asyncio.timeout(KILL_TIMEOUT):
-                    await self._process.wait()
-            except TimeoutError:
-                log.warning("Envoy does not end and is killed", seconds=KILL_TIMEOUT)
-                self._process.kill()
-                await self._process.wait()
-        await log_reader
-
-    async def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
-            text = line.decode(errors="replace").rstrip("\n")
-            level, _, message = text.partition("\t")
-            # Envoy quotes a whole file that it cannot read.
-            message = (message.replace("\t", ": ", 1) or text)[:LOG_LINE_CHARACTERS]
-            self._last_words.append(message)
-            # It warns of the signal that we end it with.
-            write = log.debug if self._stopping else log.error if level in {"error", "critical"} else log.warning
-            write("Envoy says", text=message)
-
-    def _complaint(self) -> str:
-        return ":\n" + "\n".join(self._last_words) if self._last_words else ""

@@ -19,7 +19,7 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.resources.core_v1 import ConfigMap
 from lightkube.types import PatchType
 
-from meshwright.gateway.admin import Admin
+from meshwright.envoy.admin import Admin
 from meshwright.gateway.shifting import calls_of_tracks
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 
 if TYPE_CHECKING:
     from meshwright.serving.address import Address

@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_settings import NoDecode
 
+from meshwright.envoy.settings import EnvoySettings
 from meshwright.serving.address import Address, AddressesSetting, parse_addresses
 from meshwright.serving.authentication.settings import CallerAuthentication
-from meshwright.serving.settings import MeshSettings
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ORIGIN = re.compile(r"https?://[^/\s*]+")
@@ -37,7 +37,7 @@ CanarySetting = Annotated[
 ]
 
 
-class GatewaySettings(CallerAuthentication, MeshSettings):
+class GatewaySettings(CallerAuthentication, EnvoySettings):
     """Where the gateway listens, what stands behind it and what it lets through."""
 
     trusted_network: bool = Field(
@@ -101,11 +101,6 @@ class GatewaySettings(CallerAuthentication, MeshSettings):
         default=(),
         description="Origins of other pages that may call the mesh, such as https://app.example.com, separated by "
         "commas. The mesh's own page needs none.",
-    )
-    runtime_dir: Path | None = Field(
-        default=None,
-        description="Folder in which the gateway makes a private one for its socket and its rendered configuration. "
-        "Default: the system's temporary folder.",
     )
     gateway_workers: int = Field(default=2, ge=1, le=128, description="Envoy's worker threads.")
     gateway_access_log: str = Field(

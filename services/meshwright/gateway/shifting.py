@@ -10,7 +10,7 @@ import structlog
 from meshwright.gateway.traffic import CANARY_CLUSTER, STABLE_CLUSTER, Traffic, TrafficError, TrafficReport
 
 if TYPE_CHECKING:
-    from meshwright.gateway.admin import Admin
+    from meshwright.envoy.admin import Admin
     from meshwright.gateway.gateway import Gateway
     from meshwright.gateway.traffic import TrafficSource
 

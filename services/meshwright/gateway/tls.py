@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from meshwright.gateway.envoy import GatewayError
+from meshwright.gateway.failure import GatewayError
 from meshwright.gateway.local_replies import Refusal, refusal
 from meshwright.serving.address import Address
 from meshwright.serving.authentication.key_set import MAX_JWKS_BYTES, BadKeysError, KeySet

@@ -50,7 +50,7 @@ def _python() -> Finding:
 
 
 def _envoy() -> Finding:
-    from meshwright.gateway.envoy import envoy_binary
+    from meshwright.envoy.binary import envoy_binary
     from meshwright.serving.startup import StartupError
 
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.cli.traffic.words import STREAMS_STAY, calls_since, since, split, tell, weights
-from meshwright.gateway.admin import Admin
+from meshwright.envoy.admin import Admin
 from meshwright.gateway.shifting import calls_of_tracks
 from meshwright.gateway.traffic import TrafficError
 from meshwright.gateway.traffic_file import TrafficFile
