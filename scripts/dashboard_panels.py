@@ -228,6 +228,11 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                 ("replaced", f"sum(increase(meshwright_browser_recycles_total{{{BROWSER}}}[1h]))"),
             ],
         ),
+        Panel(
+            "Egress",
+            "Requests of pages that the egress rules refused, in an hour.",
+            [("refused", f"sum(increase(meshwright_browser_egress_denied_total{{{BROWSER}}}[1h]))")],
+        ),
     ),
     "Events and watchers": (
         Panel(

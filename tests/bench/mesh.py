@@ -80,6 +80,8 @@ def model_settings(model_url: str) -> dict[str, str]:
         "MESHWRIGHT_OPENAI_BASE_URL": model_url,
         "MESHWRIGHT_LOG_LEVEL": "warning",
         "MESHWRIGHT_MAX_RUNS": "1000",
+        # Where the benchmarks' pages are.
+        "MESHWRIGHT_EGRESS_ALLOW": "127.0.0.1",
     }
 
 

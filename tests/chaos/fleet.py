@@ -95,6 +95,8 @@ async def running_fleet(folder: Path) -> AsyncIterator[Fleet]:
             MESHWRIGHT_BROWSER_ADDRESS=f"unix:{await behind_relay('browser', folder / 'browser.sock')}",
             MESHWRIGHT_BROWSER_WARM="1",
             MESHWRIGHT_BROWSER_CAPACITY="4",
+            MESHWRIGHT_EGRESS_ALLOW="127.0.0.1",
+            MESHWRIGHT_RUNTIME_DIR=str(folder),
             MESHWRIGHT_HAND_OVER_GRACE="0.5",
             MESHWRIGHT_STOP_GRACE="0.5",
         )

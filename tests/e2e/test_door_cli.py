@@ -36,6 +36,12 @@ async def test_another_price_on_the_page_is_another_answer(mesh: MeshProcess) ->
     assert (done.code, "$57.25" in done.out, "$49.00" in done.out) == (0, True, False), done
 
 
+async def test_a_page_that_is_not_public_is_refused_with_the_setting_that_allows_it(mesh: MeshProcess) -> None:
+    done = await meshwright_run(mesh.address, "Open http://10.0.0.1/ and tell me what it says")
+    assert "Refused by the mesh's egress rules: http://10.0.0.1/" in done.out, done
+    assert "MESHWRIGHT_EGRESS_ALLOW" in done.out
+
+
 async def test_the_address_comes_from_the_environment_too(mesh: MeshProcess) -> None:
     done = await run(MESHWRIGHT, "run", lamp_task(mesh), MESHWRIGHT_ADDRESS=mesh.address)
     assert (done.code, "$49.00" in done.out) == (0, True), done

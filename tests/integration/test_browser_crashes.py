@@ -141,6 +141,7 @@ async def serving(tmp_path: Path) -> tuple[asyncio.subprocess.Process, str]:
             "MESHWRIGHT_BROWSER_WARM": "1",
             "MESHWRIGHT_STOP_GRACE": "0.5",
             "TMPDIR": str(tmp_path),
+            "MESHWRIGHT_EGRESS_ALLOW": "127.0.0.1",
         },
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

@@ -6,8 +6,10 @@ import ipaddress
 import re
 
 import pytest
+import yaml
 
-from tests.support.chart import VALUES_FILES, Manifest, Object, nested, render, rendered
+from meshwright.egress.special_ranges import SPECIAL_V4, WEB_V6
+from tests.support.chart import FOLDER, VALUES_FILES, Manifest, Object, nested, render, rendered
 
 FLOWS = {
     ("gateway", "agent", 8081),
@@ -21,6 +23,9 @@ FLOWS = {
     ("browser", "web", 8084),
     ("test", "gateway", 8080),
 }
+
+SHOP = "mesh-web:8084,mesh-web.agents:8084,mesh-web.agents.svc:8084,mesh-web.agents.svc.cluster.local:8084"
+"""The demo shop, by each of its names in the cluster."""
 
 
 def components(manifest: Manifest) -> dict[str, Object]:
@@ -119,6 +124,38 @@ def test_browsers_never_reach_what_is_near(address: str) -> None:
     it = ipaddress.ip_address(address)
     assert any(it in network for network in near if network.version == it.version)
     assert not any(ipaddress.ip_address("93.184.216.34") in network for network in near if network.version == 4)
+
+
+def test_the_egress_proxy_refuses_all_that_the_policy_does() -> None:
+    policy = yaml.safe_load((FOLDER / "values.yaml").read_text())["networkPolicy"]
+    for text in (*policy["browserNever"], *policy["browserNever6"]):
+        network = ipaddress.ip_network(text)
+        if isinstance(network, ipaddress.IPv4Network):
+            assert any(network.subnet_of(special) for special in SPECIAL_V4), text
+        else:
+            assert not network.overlaps(WEB_V6), text
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed"),
+    [
+        ({}, SHOP),
+        (
+            {"browser__egress__allow": ["wiki.example.com:443", "10.1.0.0/16"]},
+            f"{SHOP},wiki.example.com:443,10.1.0.0/16",
+        ),
+        ({"web__demo": False, "test__task": "Say hello"}, None),
+    ],
+)
+def test_browsers_are_let_to_the_demo_shop_and_to_what_the_values_name(values: Object, allowed: str | None) -> None:
+    environment = render(nested(**values)).environment("browser")
+    assert environment.get("MESHWRIGHT_EGRESS_ALLOW") == allowed
+    assert "MESHWRIGHT_EGRESS_PROXY" not in environment
+
+
+def test_a_proxy_of_ones_own_can_stand_in_for_the_egress_proxy() -> None:
+    proxy = "http://proxy.example.com:3128"
+    assert render(nested(browser__egress__proxy=proxy)).environment("browser")["MESHWRIGHT_EGRESS_PROXY"] == proxy
 
 
 def test_only_the_agent_reaches_redis() -> None:

@@ -40,6 +40,7 @@ async def mixed_mesh(folder: Path, script: Script, *versions: str) -> AsyncItera
             MESHWRIGHT_MODEL="openai:scripted",
             MESHWRIGHT_OPENAI_BASE_URL=model.base_url,
             MESHWRIGHT_BROWSER_WARM="1",
+            MESHWRIGHT_EGRESS_ALLOW="127.0.0.1",
             **{f"MESHWRIGHT_{service.upper()}_ADDRESS": f"unix:{folder}/{service}.sock" for service in SERVICES},
         )
         parts = [

@@ -171,7 +171,8 @@ class BrowserClient:
 @asynccontextmanager
 async def browser_client(**settings: Any) -> AsyncIterator[tuple[BrowserClient, Server[Any]]]:
     """A browser service on a free port, and a client of it, once its stock is full."""
-    loaded = BrowserSettings.load(**{"listen": "127.0.0.1:0", "browser_warm": 2, "browser_capacity": 4, **settings})
+    defaults = {"listen": "127.0.0.1:0", "browser_warm": 2, "browser_capacity": 4, "egress_allow": "127.0.0.1"}
+    loaded = BrowserSettings.load(**{**defaults, **settings})
     async with Server(browser_service(loaded), loaded) as server, open_channel(server.address) as channel:
         client = BrowserClient(BrowserServiceStub(channel))
         await client.pool_when(lambda pool: pool.warm == loaded.browser_warm)

@@ -29,6 +29,8 @@ READY = re.compile(r"The mesh is ready at http://(localhost:\d+)")
 # What a machine needs to work; keys of providers, proxies and settings of the developer's own mesh stay out.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "PLAYWRIGHT_BROWSERS_PATH")
 MARK = "MESH_OF_THIS_TEST"
+PAGES_OF_TESTS = "127.0.0.1"
+"""Where they are, for browsers, which otherwise reach nothing of this machine but the mesh's own port."""
 
 
 def clean_environment(**settings: str) -> dict[str, str]:
@@ -60,7 +62,7 @@ class MeshProcess:
             MESHWRIGHT_DATA_DIR=str(self.data_dir),
             MESHWRIGHT_LOG_FORMAT="json",
             TMPDIR=str(temporary),
-            **settings,
+            **{"MESHWRIGHT_EGRESS_ALLOW": PAGES_OF_TESTS, **settings},
         )
         self.environment[MARK] = self._mark = uuid4().hex
         self._output = folder / "up.txt"

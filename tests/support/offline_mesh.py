@@ -82,7 +82,9 @@ class OfflineMesh:
 async def offline_mesh(folder: Path, demo: Path = SHIPPED_DEMO) -> AsyncIterator[OfflineMesh]:
     """Everything, with its data in `folder` and the demo shop's files in `demo`."""
     site = SiteSettings.load(listen=Address("127.0.0.1", 0), site_demo_dir=demo, site_page_dir=folder / "no-page")
-    browser = BrowserSettings.load(listen=f"unix:{folder}/browser.sock", data_dir=folder / "browser", browser_warm=1)
+    browser = BrowserSettings.load(
+        listen=f"unix:{folder}/browser.sock", data_dir=folder / "browser", browser_warm=1, egress_allow="127.0.0.1"
+    )
     async with (
         serve_site(site) as address,
         Server(browser_service(browser), browser) as served,

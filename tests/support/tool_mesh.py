@@ -57,8 +57,9 @@ class ToolMesh:
 @asynccontextmanager
 async def browser_server(folder: Path, **settings: Any) -> AsyncIterator[BrowserServiceStub]:
     """A browser service on a Unix socket in the folder."""
+    defaults = {"browser_warm": 1, "stop_grace": 1.0, "egress_allow": "127.0.0.1"}
     loaded = BrowserSettings.load(
-        listen=f"unix:{folder}/browser.sock", data_dir=folder / "browser", browser_warm=1, stop_grace=1.0, **settings
+        listen=f"unix:{folder}/browser.sock", data_dir=folder / "browser", **{**defaults, **settings}
     )
     async with Server(browser_service(loaded), loaded) as server, open_channel(server.address) as channel:
         yield BrowserServiceStub(channel)

@@ -108,9 +108,9 @@ def test_what_an_installation_lacks_is_told_with_how_to_get_it(monkeypatch: pyte
     assert 'pip install "meshwright[server]"' in str(refusal.value)
 
 
-def test_what_one_service_alone_needs_keeps_no_other_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_some_services_need_keeps_no_other_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "NEEDED", ("grpc", "not_installed_here"))
-    monkeypatch.setattr(checks, "NEEDED_BY_ONE", {"not_installed_here": "browser"})
+    monkeypatch.setattr(checks, "NEEDED_BY_SOME", {"not_installed_here": ("browser", "gateway")})
     check_packages("agent")
     with pytest.raises(CannotStartError, match="not_installed_here"):
         check_packages("browser")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from meshwright.browser.settings import BrowserSettings
 from meshwright.cli.up.plan import SERVICES, Plan, make_mesh_key
 
 SECRETS = {
@@ -63,3 +64,21 @@ def test_without_authentication_there_is_no_secret(tmp_path: Path, monkeypatch: 
 )
 def test_the_address_is_one_that_this_machine_can_use(tmp_path: Path, host: str, address: str) -> None:
     assert plan(tmp_path, host).address == address
+
+
+@pytest.mark.parametrize(
+    ("set_before", "host", "allowed"),
+    [
+        (None, "127.0.0.1", "localhost:8080"),
+        ("wiki.example.com,10.1.0.0/16", "127.0.0.1", "wiki.example.com,10.1.0.0/16,localhost:8080"),
+        (None, "192.0.2.7", "192.0.2.7:8080"),
+    ],
+)
+def test_browsers_may_reach_the_mesh_itself_and_what_was_named_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_before: str | None, host: str, allowed: str
+) -> None:
+    monkeypatch.delenv("MESHWRIGHT_EGRESS_ALLOW", raising=False)
+    if set_before is not None:
+        monkeypatch.setenv("MESHWRIGHT_EGRESS_ALLOW", set_before)
+    settings = BrowserSettings.load(egress_allow=plan(tmp_path, host).environment("browser")["MESHWRIGHT_EGRESS_ALLOW"])
+    assert ",".join(map(str, settings.egress_allow)) == allowed

@@ -61,6 +61,12 @@
 - {name: MESHWRIGHT_BROWSER_CAPACITY, value: {{ .capacity | quote }}}
 - {name: MESHWRIGHT_BROWSER_WARM, value: {{ .warm | quote }}}
 - {name: MESHWRIGHT_BROWSER_SANDBOX, value: {{ .sandbox | quote }}}
+{{- with include "meshwright.egress-allow" $.root }}
+- {name: MESHWRIGHT_EGRESS_ALLOW, value: {{ . | quote }}}
+{{- end }}
+{{- with .egress.proxy }}
+- {name: MESHWRIGHT_EGRESS_PROXY, value: {{ . | quote }}}
+{{- end }}
 - {name: MESHWRIGHT_QUOTA_LEASES, value: {{ $.root.Values.quotas.leases | quote }}}
 {{- end }}
 {{- end }}

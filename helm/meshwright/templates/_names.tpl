@@ -69,3 +69,15 @@ labels:
 {{- define "meshwright.demo" -}}
 http://{{ include "meshwright.fullname" . }}-web.{{ .Release.Namespace }}.svc:8084/demo/
 {{- end }}
+
+{{/* What browsers may reach beside the public internet. */}}
+{{- define "meshwright.egress-allow" -}}
+{{- $allowed := list -}}
+{{- if .Values.web.demo }}
+{{- range list "" "." ".svc" ".svc.cluster.local" }}
+{{- $behind := . | empty | ternary "" (printf ".%s%s" $.Release.Namespace (trimSuffix "." .)) }}
+{{- $allowed = append $allowed (printf "%s-web%s:8084" (include "meshwright.fullname" $) $behind) }}
+{{- end }}
+{{- end -}}
+{{- concat $allowed .Values.browser.egress.allow | join "," }}
+{{- end }}

@@ -101,6 +101,25 @@ def navigation_failed(url: str, cause: str) -> MeshError:
     )
 
 
+def egress_denied(url: str) -> MeshError:
+    """The egress rules do not let browsers go there."""
+    return MeshError(
+        reasons.ERROR_REASON_EGRESS_DENIED,
+        f"Refused by the mesh's egress rules: {url[:MAX_URL_IN_ERROR]} is not on the public internet. Who runs the mesh can allow it with "
+        "MESHWRIGHT_EGRESS_ALLOW.",
+        metadata={"url": url[:MAX_URL_IN_ERROR]},
+    )
+
+
+def egress_down() -> MeshError:
+    """The one proxy through which browsers reach anything does not answer."""
+    return MeshError(
+        reasons.ERROR_REASON_UNAVAILABLE,
+        "The egress proxy, without which browsers reach nothing, does not answer; it is started again.",
+        metadata={"service": "egress"},
+    )
+
+
 def deadline_exceeded(seconds: float) -> MeshError:
     """The command's deadline passed."""
     return MeshError(

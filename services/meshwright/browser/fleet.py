@@ -32,8 +32,10 @@ log = structlog.get_logger(__name__)
 class Fleet:
     """Keeps as many healthy browser processes as the capacity takes."""
 
-    def __init__(self, settings: BrowserSettings) -> None:
+    def __init__(self, settings: BrowserSettings, proxy: str) -> None:
+        """`proxy` is the one way to the network that browsers get, as in `http://127.0.0.1:41234`."""
         self._settings = settings
+        self._proxy = proxy
         self._wanted = math.ceil(settings.browser_capacity / settings.browser_leases_per_process)
         self._plan: LaunchPlan | None = None
         self._scratch: Scratch | None = None
@@ -73,7 +75,7 @@ class Fleet:
 
     async def start(self) -> None:
         """Start the first browser, and the others in the background. Raises StartupError with words for the operator."""
-        self._plan = _plan(self._settings)
+        self._plan = _plan(self._settings, self._proxy)
         self._scratch = await asyncio.to_thread(Scratch)
         try:
             first = await self._first(self._plan)
@@ -189,7 +191,7 @@ def _spawn(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) ->
     task.add_done_callback(tasks.discard)
 
 
-def _plan(settings: BrowserSettings) -> LaunchPlan:
+def _plan(settings: BrowserSettings, proxy: str) -> LaunchPlan:
     environment = {**os.environ, **({"MESHWRIGHT_CHROMIUM": settings.chromium} if settings.chromium else {})}
     try:
         chromium = find(environment)
@@ -199,7 +201,7 @@ def _plan(settings: BrowserSettings) -> LaunchPlan:
         message = "There is no Chromium. `meshwright doctor` says how to get one; MESHWRIGHT_CHROMIUM names one."
         raise StartupError(message)
     allowed = settings.browser_sandbox == "on" or (settings.browser_sandbox == "auto" and os.geteuid() != 0)
-    return LaunchPlan(chromium.path, allowed)
+    return LaunchPlan(chromium.path, allowed, proxy)
 
 
 def _first_line(error: BaseException) -> str:

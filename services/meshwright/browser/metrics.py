@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
 
     from meshwright.browser.pool import Pool
+    from meshwright.egress.way_out import WayOut
     from meshwright.serving.metrics import Metrics
 
 PROCESSES = Family("gauge", "meshwright_browser_processes", "Chromium processes that run.")
@@ -35,6 +36,11 @@ REFUSED = Family(
     "counter", "meshwright_browser_refused_total", "Callers who got no browser in time, or found the queue full."
 )
 CRASHES = Family("counter", "meshwright_browser_crashes_total", "Chromium processes that ended by themselves.")
+EGRESS_DENIED = Family(
+    "counter",
+    "meshwright_browser_egress_denied_total",
+    "Requests and tunnels of pages that the egress rules refused; counted a few seconds later.",
+)
 RECYCLES = Family("counter", "meshwright_browser_recycles_total", "Chromium processes replaced because they were worn.")
 FAMILIES = (
     PROCESSES,
@@ -48,6 +54,7 @@ FAMILIES = (
     REFUSED,
     CRASHES,
     RECYCLES,
+    EGRESS_DENIED,
 )
 
 
@@ -59,8 +66,8 @@ class BrowserMetrics:
         self._leases: Counter | None = None
         self._refused: Counter | None = None
 
-    def open(self, metrics: Metrics | None, pool: Pool, capacity: int) -> None:
-        """Begin to tell of this pool, unless there is nobody to tell."""
+    def open(self, metrics: Metrics | None, pool: Pool, way: WayOut, capacity: int) -> None:
+        """Begin to tell of this pool and its way to the network, unless there is nobody to tell."""
         self._waits = self._leases = self._refused = None
         if metrics is None:
             return
@@ -75,6 +82,7 @@ class BrowserMetrics:
         metrics.gauge(UTILIZATION, lambda: (pool.leased + pool.queued) / capacity)
         metrics.counted(CRASHES, lambda: pool.fleet.crashes)
         metrics.counted(RECYCLES, lambda: pool.fleet.recycles)
+        metrics.counted(EGRESS_DENIED, lambda: way.denied)
 
     def granted(self, waited: float, *, warm: bool) -> None:
         """Somebody got a lease after so many seconds."""

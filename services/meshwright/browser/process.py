@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import psutil
 import structlog
@@ -28,8 +29,11 @@ PULSE_TIMEOUT_SECONDS = 15.0
 # Playwright passes the usual ones itself, such as no background networking and no component updates.
 ARGUMENTS = (
     "--disable-gpu",
-    # No packet of a page goes around the proxy.
+    # No packet of a page goes around the proxy: neither UDP of WebRTC ...
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # ... nor of HTTP/3.
+    "--disable-quic",
 )
 
 log = structlog.get_logger(__name__)
@@ -41,6 +45,14 @@ class LaunchPlan:
 
     executable: Path
     sandbox: bool
+    proxy: str
+    """The one way to the network, as in `http://127.0.0.1:41234`."""
+
+    @property
+    def arguments(self) -> list[str]:
+        """Chromium's, beside those of Playwright's own."""
+        # What would go around the proxy after all finds no address to go to.
+        return [*ARGUMENTS, f"--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {urlsplit(self.proxy).hostname}"]
 
 
 class BrowserProcess:
@@ -56,6 +68,8 @@ class BrowserProcess:
         """Set once the browser or its driver has ended, for whatever cause."""
         self.sandboxed = False
         """Chromium's own sandbox is on."""
+        self.proxy = ""
+        """Through which its pages reach the network."""
         self.draining = False
         """The pool makes no more contexts in it and stops it when its last one goes."""
         self.isolates = 0
@@ -84,7 +98,9 @@ class BrowserProcess:
                 browser = await driver.playwright.chromium.launch(
                     executable_path=plan.executable,
                     chromium_sandbox=plan.sandbox,
-                    args=list(ARGUMENTS),
+                    args=plan.arguments,
+                    # Only in this way does Playwright tell Chromium to ask the proxy for loopback, too.
+                    proxy={"server": plan.proxy},
                     handle_sigint=False,
                     handle_sigterm=False,
                     handle_sighup=False,
@@ -97,7 +113,7 @@ class BrowserProcess:
                 # The driver takes its browser with it.
                 await asyncio.shield(driver.stop())
                 raise
-        process.sandboxed = plan.sandbox
+        process.sandboxed, process.proxy = plan.sandbox, plan.proxy
         return process
 
     @property

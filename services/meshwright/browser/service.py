@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshwright.browser import failures
@@ -14,6 +15,7 @@ from meshwright.browser.lease import Lease
 from meshwright.browser.metrics import browser_metrics
 from meshwright.browser.pool import Pool
 from meshwright.browser.terms import Terms
+from meshwright.egress.way_out import way_out
 from meshwright.serving.failures import not_implemented
 from meshwright.serving.metrics import installed_metrics
 from meshwright.serving.server import Service
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import grpc
 
     from meshwright.browser.settings import BrowserSettings
+    from meshwright.egress.way_out import WayOut
     from meshwright.serving.errors import MeshError
     from meshwright.serving.health import Readiness
 
@@ -139,9 +142,14 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
         return await Lease.begin(self._pool, self._settings, Terms.of(first.start, self._settings, path="start"))
 
 
-def _report_loss(fleet: Fleet, readiness: Readiness) -> None:
-    if not fleet.is_healthy:
+def _report(readiness: Readiness, fleet: Fleet, way: WayOut) -> None:
+    if not way.is_up:
+        # Browsers without it reach nothing.
+        readiness.set_waiting("the egress proxy to start again")
+    elif not fleet.is_healthy:
         readiness.set_waiting("the browser to start again")
+    else:
+        readiness.set_ready()
 
 
 def _not_built(method: str) -> MeshError:
@@ -153,18 +161,21 @@ def browser_service(settings: BrowserSettings) -> Service[BrowserServicer]:
 
     @asynccontextmanager
     async def opened(readiness: Readiness) -> AsyncIterator[BrowserServicer]:
-        fleet = Fleet(settings)
-        pool = Pool(settings, fleet)
-        browser_metrics.open(installed_metrics(), pool, settings.browser_capacity)
-        fleet.on_ready(readiness.set_ready)
-        fleet.on_lost(lambda _process: _report_loss(fleet, readiness))
-        try:
-            await pool.start()
-            servicer = BrowserServicer(pool, settings)
-            yield servicer
-            servicer.end_held_leases()
-        finally:
-            await pool.stop()
+        async with way_out(settings) as way:
+            fleet = Fleet(settings, way.server)
+            pool = Pool(settings, fleet)
+            browser_metrics.open(installed_metrics(), pool, way, settings.browser_capacity)
+            report = partial(_report, readiness, fleet, way)
+            way.on_change(report)
+            fleet.on_ready(report)
+            fleet.on_lost(lambda _process: report())
+            try:
+                await pool.start()
+                servicer = BrowserServicer(pool, settings)
+                yield servicer
+                servicer.end_held_leases()
+            finally:
+                await pool.stop()
 
     async def drain(servicer: BrowserServicer) -> None:
         servicer.drain()

@@ -6,12 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from meshwright.egress.settings import EgressSettings
 from meshwright.serving.address import Address, AddressSetting
 from meshwright.serving.settings import ServerSettings
 
 
-class BrowserSettings(ServerSettings):
-    """How many browsers there are, how long they live and what they may do."""
+class BrowserSettings(ServerSettings, EgressSettings):
+    """How many browsers there are, how long they live, what they may do and what they may reach."""
 
     listen: AddressSetting = Field(
         default=Address("127.0.0.1", 8083),

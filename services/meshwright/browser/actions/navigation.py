@@ -9,6 +9,7 @@ from playwright.async_api import Error as PlaywrightError
 from meshwright.browser import failures
 from meshwright.browser.addresses import checked
 from meshwright.browser.tab import clean
+from meshwright.egress.refusals import DENIED, DOWN, NO_TUNNEL, ask, cause_in
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import browser_pb2
 from meshwright.v1.browser_pb2 import BrowserResult, Navigation
@@ -101,19 +102,40 @@ async def _arrive(job: Job, url: str, going: Awaitable[Response | None]) -> Brow
     except PlaywrightError as error:
         if "Download is starting" in error.message:
             return BrowserResult(navigation=Navigation(download=True))
-        if failure := _failure(url, error):
+        if failure := await _failure(job, url, error):
             raise failure from None
         raise
     finally:
         job.tab.leaving = False
+    if response is not None and (cause := cause_in(response.url, response.headers)):
+        raise _refusal(response.url, cause)
     return BrowserResult(navigation=Navigation(http_status=response.status if response else 0))
 
 
-def _failure(url: str, error: PlaywrightError) -> MeshError | None:
-    """Why a page did not come, as far as that is a matter of the page."""
+async def _failure(job: Job, url: str, error: PlaywrightError) -> MeshError | None:
+    """Why a page did not come, as far as that is a matter of the page or of the way to it."""
     cause = failures.net_error(error.message)
     if cause == "ERR_INVALID_URL" or "invalid URL" in error.message:
         return failures.invalid_url(url)
+    if cause == NO_TUNNEL:
+        # A redirect may have led to another address than the one that was asked for.
+        url = await _failed_address(job) or url
+        cause = await ask(job.lease.isolate.process.proxy, url)
     if not cause and "interrupted by another navigation" in error.message:
         cause = "INTERRUPTED"
-    return failures.navigation_failed(clean(url, failures.MAX_URL_IN_ERROR), cause) if cause else None
+    return _refusal(url, cause) if cause else None
+
+
+def _refusal(url: str, cause: str) -> MeshError:
+    url = clean(url, failures.MAX_URL_IN_ERROR)
+    if cause == DENIED:
+        return failures.egress_denied(url)
+    if cause == DOWN:
+        return failures.egress_down()
+    return failures.navigation_failed(url, cause)
+
+
+async def _failed_address(job: Job) -> str:
+    """The address that the tab shows as one that did not come; empty where it shows something else."""
+    tree = await (await job.tab.cdp()).send("Page.getFrameTree")
+    return str(tree["frameTree"]["frame"].get("unreachableUrl", ""))

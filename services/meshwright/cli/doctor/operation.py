@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REACH_SECONDS = 5.0
 LITTLE_SPACE_BYTES = 1 << 30
 LOGIN_ADVICE = "docs/security.md says how to have callers show tokens"
+EGRESS_ADVICE = "MESHWRIGHT_EGRESS_ALLOW names what else they may reach, such as an app of yours at localhost:3000"
 MODEL_ADVICE = (
     "set OPENAI_API_KEY, ANTHROPIC_API_KEY or GOOGLE_API_KEY, or MESHWRIGHT_MODEL and MESHWRIGHT_OPENAI_BASE_URL"
 )
@@ -34,12 +35,14 @@ MODEL_ADVICE = (
 def check_settings() -> Iterator[Finding]:
     """Whether the services could start with the settings of this environment."""
     from meshwright.agent.settings import AgentSettings
+    from meshwright.egress.settings import EgressSettings
     from meshwright.gateway.settings import GatewaySettings
     from meshwright.serving.startup import StartupError
 
     try:
         agent = AgentSettings.load(mesh_key_file=_key_that_up_makes())
         gateway = GatewaySettings.load()
+        egress = EgressSettings.load()
     except StartupError as error:
         yield missing("settings", str(error))
         return
@@ -48,6 +51,7 @@ def check_settings() -> Iterator[Finding]:
     yield _model(agent)
     yield from check_flags(agent)
     yield _authentication(agent)
+    yield _egress(egress, gateway.port)
     try:
         check_port(gateway.bind_address, gateway.port)
     except CannotStartError as error:
@@ -132,6 +136,17 @@ def _authentication(settings: object) -> Finding:
     except StartupError as error:
         return missing("login", str(error))
     return good("login", f"tokens of {settings.auth_issuer}, with {len(keys)} keys in {settings.auth_jwks}")
+
+
+def _egress(settings: object, port: int) -> Finding:
+    """What the agents' browsers would reach."""
+    from meshwright.egress.settings import EgressSettings
+
+    assert isinstance(settings, EgressSettings)
+    if settings.egress_proxy:
+        return warning("egress", f"browsers reach what the proxy {settings.egress_proxy} lets them: it alone decides")
+    allowed = ", ".join([*map(str, settings.egress_allow), f"localhost:{port}"])
+    return note("egress", f"browsers reach the public internet and {allowed}", EGRESS_ADVICE)
 
 
 async def check_mesh(address: str | None) -> AsyncIterator[Finding]:

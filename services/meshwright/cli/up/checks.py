@@ -26,8 +26,8 @@ NEEDED = (
 )
 
 
-# Of these, what one service alone imports; an image without that service does not have it.
-NEEDED_BY_ONE = {"envoy": "gateway", "playwright": "browser"}
+# Of these, what some services alone import; an image without them does not have it.
+NEEDED_BY_SOME = {"envoy": ("gateway", "browser"), "playwright": ("browser",)}
 
 
 class CannotStartError(Exception):
@@ -46,7 +46,7 @@ def check_packages(service: str | None = None) -> None:
 
 def missing_packages(service: str | None = None) -> list[str]:
     """What the service, or all of them, need and is not installed."""
-    needed = (name for name in NEEDED if service is None or NEEDED_BY_ONE.get(name, service) == service)
+    needed = (name for name in NEEDED if service is None or service in NEEDED_BY_SOME.get(name, (service,)))
     return [name for name in needed if find_spec(name) is None]
 
 

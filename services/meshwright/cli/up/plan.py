@@ -88,6 +88,10 @@ class Plan:
             "MESHWRIGHT_DATA_DIR": str(self.data_dir),
             "MESHWRIGHT_RUNTIME_DIR": str(self.runtime_dir),
         }
+        if service == "browser":
+            # The page and the demo shop are on this machine, where browsers otherwise reach nothing.
+            allowed = environment.get("MESHWRIGHT_EGRESS_ALLOW", "")
+            environment["MESHWRIGHT_EGRESS_ALLOW"] = f"{allowed},{self.address}".lstrip(",")
         if service in METERED and (address := environment.get("MESHWRIGHT_METRICS_ADDRESS")):
             environment["MESHWRIGHT_METRICS_ADDRESS"] = _own_port(address, METERED.index(service))
         if service in AUTHENTICATING and environment.get("MESHWRIGHT_AUTH_JWKS"):
