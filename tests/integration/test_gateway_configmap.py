@@ -84,7 +84,15 @@ async def test_a_change_between_the_start_and_the_watch_is_not_missed(api: Kuber
 async def test_what_holds_no_weights_is_told_and_the_next_change_holds(api: KubernetesApi, tmp_path: Path) -> None:
     async with opened(api, tmp_path) as source:
         changes = source.changes()
-        for wrong in ({"traffic.json": "{"}, {"traffic.json": "{}"}, weight(101), {}):
+        endless, deep = '{"canary_weight": 1e999}', "[" * 100_000
+        for wrong in (
+            {"traffic.json": "{"},
+            {"traffic.json": "{}"},
+            weight(101),
+            {"traffic.json": endless},
+            {"traffic.json": deep},
+            {},
+        ):
             waiting = asyncio.ensure_future(next_of(changes))
             await watched(api)
             await api.put(wrong)

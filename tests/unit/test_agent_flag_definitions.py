@@ -152,6 +152,7 @@ NESTED = document(**{DELEGATION.key: flag(ON_OFF, "off", "RULE")}).replace('"RUL
         ("flags.json", b" " * (1 << 20) + b"{}", "larger than"),
         ("flags.json", b"[" * 100_000, "nested too deeply"),
         ("flags.yaml", b"[" * 10_000, "nested too deeply"),
+        ("flags.yaml", b"flags: &a [*a, *a]", "nested too deeply"),
         ("flags.json", NESTED.encode(), "nested too deeply"),
     ],
 )

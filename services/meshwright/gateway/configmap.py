@@ -64,7 +64,7 @@ class ConfigMapTrafficSource:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 found = await self._client.get(ConfigMap, self._name, namespace=self._namespace)
-        except (httpx2.HTTPError, ConfigError, OSError, TimeoutError) as error:
+        except (httpx2.HTTPError, ConfigError, OSError, TimeoutError, ValueError) as error:
             self._last = TrafficError(f"the {self} cannot be read: {cause_of(error)}")
             return ""
         self._last = self._read(found)
@@ -112,7 +112,7 @@ class ConfigMapTrafficSource:
                         kind, found = await anext(events)
                 except TimeoutError:
                     return
-                except (httpx2.HTTPError, ConfigError, OSError, StopAsyncIteration) as error:
+                except (httpx2.HTTPError, ConfigError, OSError, ValueError, StopAsyncIteration) as error:
                     log.info("the watch is begun anew", cause=cause_of(error))
                     await asyncio.sleep(FIRST_PAUSE)
                     return

@@ -62,7 +62,7 @@ def pod_report_of(text: str) -> PodReport | None:
     """What an entry says; None where it is none."""
     try:
         return PodReport(**json.loads(text))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
 
 
@@ -115,7 +115,7 @@ class PodReporter:
                     ConfigMap, self._name, {"data": entries}, namespace=self._namespace, patch_type=PatchType.MERGE
                 )
             self._forgotten = tuple(_forgotten(found.data or {}, report.at))
-        except (httpx2.HTTPError, ConfigError, OSError, TimeoutError) as error:
+        except (httpx2.HTTPError, ConfigError, OSError, TimeoutError, ValueError) as error:
             complaint = cause_of(error)
         if complaint and complaint != self._complaint:
             log.warning("operators are not told which weights are in force", configmap=self._name, cause=complaint)

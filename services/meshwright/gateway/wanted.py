@@ -69,7 +69,7 @@ def wanted_of(text: str, where: str, defaults: Mapping[str, Any] = MappingProxyT
         return _wanted({**defaults, **json.loads(text)})
     except KeyError as error:
         raise TrafficError(f"{where} does not hold weights: {error} is missing") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise TrafficError(f"{where} does not hold weights: {error}") from error
 
 

@@ -94,11 +94,13 @@ def _nested_deeper(document: Any, levels: int) -> bool:
     """Whether it goes deeper than so many levels, where an evaluation, on top of whatever else runs, would come to an end of its stack."""
     layer = [document]
     for _ in range(levels):
-        layer = [
-            inner
+        # Each once: YAML's aliases may have one thing in many places, and in itself.
+        inside = {
+            id(inner): inner
             for it in layer
             for inner in (it.values() if isinstance(it, dict) else it if isinstance(it, list) else ())
-        ]
+        }
+        layer = list(inside.values())
         if not layer:
             return False
     return True

@@ -42,7 +42,7 @@ def show(
 ) -> None:
     """Print the weights, and how many calls each track has had since they came into force.
 
-    Exit codes: 0 done, 1 the last change was refused, 2 the weights cannot be read, 5 no gateway with a canary runs there.
+    Exit codes: 0 done, 1 the last change is not in force everywhere, 2 a wrong request, 5 no gateway with a canary runs there.
     """
     where = _where(kubernetes, namespace, context)
     if where is not None:
@@ -64,7 +64,7 @@ def set_weight(
 ) -> None:
     """Send so many percent of the sessions to the canary, and wait until that is in force. Open streams stay where they are.
 
-    Exit codes: 0 in force, 1 refused and nothing changed, 2 wrong weight, 5 no gateway with a canary runs there.
+    Exit codes: 0 in force, 1 refused, or changed by somebody else meanwhile, 2 a wrong request, 5 no gateway with a canary answers there.
     """
     where = _where(kubernetes, namespace, context)
     if where is not None:
@@ -84,7 +84,8 @@ def rollback(
 
     `meshwright traffic set 0` leaves the canary altogether, whatever came before.
 
-    Exit codes: 0 in force, 1 refused and nothing changed, 2 nothing to go back to, 5 no gateway with a canary runs there.
+    Exit codes: 0 in force, 1 refused, or changed by somebody else meanwhile, 2 nothing to go back to, or another wrong request,
+    5 no gateway with a canary answers there.
     """
     where = _where(kubernetes, namespace, context)
     if where is not None:
