@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     cluster = getattr(item, "funcargs", {}).get("cluster")
     if report.failed and isinstance(cluster, Cluster):
-        report.sections.append(("cluster", cluster.story()))
+        try:
+            story = cluster.story()
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            # A pod may have gone meanwhile. What failed is still to be told.
+            story = f"it could not be told: {error}"
+        report.sections.append(("cluster", story))
     return report
 
 

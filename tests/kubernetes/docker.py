@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMAND = os.environ.get("DOCKER", "docker")
 """As in `make images DOCKER=...`."""
 START_SECONDS = 60.0
+ANSWER_SECONDS = 20.0
 COMMAND_SECONDS = 600.0
 
 
@@ -42,4 +43,8 @@ def docker(*words: str) -> str:
 
 def answers() -> bool:
     """Whether a daemon runs."""
-    return subprocess.run([COMMAND, "info"], check=False, capture_output=True).returncode == 0
+    try:
+        asked = subprocess.run([COMMAND, "info"], check=False, capture_output=True, timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0

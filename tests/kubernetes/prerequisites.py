@@ -54,13 +54,13 @@ def _missing_of_docker() -> list[str]:
         ]
     if not answers() and shutil.which("dockerd") is None:
         return ["dockerd: no Docker daemon answers, and there is none to start. Start yours, or install one."]
-    version = subprocess.run([COMMAND, "--version"], check=False, capture_output=True, text=True).stdout
+    version = subprocess.run([COMMAND, "--version"], check=False, capture_output=True, text=True, timeout=20).stdout
     major = re.search(r"version (\d+)", version)
     plugin = [COMMAND, "buildx", "version"]
     if (
         major
         and int(major[1]) >= FIRST_DOCKER_WITH_BUILDX
-        and subprocess.run(plugin, check=False, capture_output=True).returncode
+        and subprocess.run(plugin, check=False, capture_output=True, timeout=20).returncode
     ):
         return [
             f"{COMMAND} buildx: {version.strip()} builds by it. Install it (Debian: apt-get install docker-buildx)."

@@ -56,7 +56,9 @@ async def answering(release: Release, calls: int, *metadata: tuple[str, str]) ->
     async with grpc.aio.insecure_channel(release.address) as channel:
         stub = AgentServiceStub(channel)
         asked = [
-            stub.GetAgent(GetAgentRequest(), metadata=(("x-meshwright-session", f"ses_{number}"), *metadata))
+            stub.GetAgent(
+                GetAgentRequest(), timeout=SECONDS, metadata=(("x-meshwright-session", f"ses_{number}"), *metadata)
+            )
             for number in range(calls)
         ]
         return [(await each).agent.version for each in asked]
@@ -110,8 +112,12 @@ async def test_the_command_shifts_shows_and_takes_back(release: Release, previou
     done = release.command("traffic", "set", "30", "--kubernetes", "mesh")
     assert "in force in 2 of 2 gateways" in done.stdout, done.stdout + done.stderr
     assert abs(await share(release, previous) - 30) < POINTS
-    shown = release.cluster.kubectl("exec", "deployment/mesh-gateway", "--", "meshwright", "traffic", "show")
-    assert "canary 30 %" in shown
+    said = release.cluster.kubectl("exec", "deployment/mesh-gateway", "--", "meshwright", "traffic", "show")
+    assert "canary 30 %" in said
+    shown = release.command("traffic", "show", "--kubernetes", "mesh")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "canary 30 %" in shown.stdout
+    assert "In force in 2 of 2 gateways" in shown.stdout
     back = release.command("traffic", "rollback", "--kubernetes", "mesh")
     assert "canary 0 %" in back.stdout, back.stdout + back.stderr
     assert await share(release, previous) == 0
