@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 
 from meshwright.client import Mesh
-from meshwright.v1.agent_service_pb2 import GetAgentRequest
-from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from tests.kubernetes.figures import tell
 from tests.kubernetes.talk import follow, speaker
+from tests.kubernetes.tracks import CALLS, POINTS, answering, share, shift, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,10 +20,6 @@ if TYPE_CHECKING:
     from tests.kubernetes.versions import Version
 
 pytestmark = pytest.mark.timeout(600)
-CALLS = 1000
-POINTS = 4.0
-"""How far the split may be from the weight: the sessions of the calls are few, and hashed."""
-SHIFT_SECONDS = 10.0
 STREAMS = 20
 TOKENS = 200
 SECONDS = 120.0
@@ -49,41 +41,6 @@ def installed(release: Release, present: Version, previous: Version) -> Iterator
     tell("helm install with a canary", release.install(present, *canary(previous, 0)))
     yield
     tell("helm uninstall until nothing is left", release.uninstall())
-
-
-async def answering(release: Release, calls: int, *metadata: tuple[str, str]) -> list[str]:
-    """The versions that answered calls about so many sessions."""
-    async with grpc.aio.insecure_channel(release.address) as channel:
-        stub = AgentServiceStub(channel)
-        asked = [
-            stub.GetAgent(
-                GetAgentRequest(), timeout=SECONDS, metadata=(("x-meshwright-session", f"ses_{number}"), *metadata)
-            )
-            for number in range(calls)
-        ]
-        return [(await each).agent.version for each in asked]
-
-
-async def share(release: Release, version: Version) -> float:
-    """Percent of many sessions that a version answers."""
-    answers = await answering(release, CALLS)
-    return 100 * answers.count(version.tag) / len(answers)
-
-
-async def shift(release: Release, version: Version, weight: int) -> float:
-    """Patch the ConfigMap; how many seconds later the sessions were shared out so."""
-    weights = json.dumps({"data": {"traffic.json": json.dumps({"canary_weight": weight})}})
-    release.cluster.kubectl("patch", "configmap", "mesh-traffic", "--type=merge", f"--patch={weights}")
-    began = time.monotonic()
-    while abs((now := await share(release, version)) - weight) > POINTS:
-        assert time.monotonic() - began < SHIFT_SECONDS, f"{now:.1f} % instead of {weight} %"
-    return time.monotonic() - began
-
-
-def weight_of(cluster: Cluster) -> int:
-    """The canary's weight that is asked for."""
-    (found,) = cluster.get("configmaps", "--field-selector=metadata.name=mesh-traffic")["items"]
-    return int(json.loads(found["data"]["traffic.json"])["canary_weight"])
 
 
 async def test_a_patch_of_the_configmap_shifts_open_streams_aside_and_starts_no_pod(

@@ -10,6 +10,7 @@ import pytest
 from meshwright.client import Mesh
 from tests.kubernetes.figures import tell
 from tests.kubernetes.talk import follow, speaker
+from tests.kubernetes.tracks import share, shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,3 +68,18 @@ async def test_an_upgrade_and_a_rollback_drop_no_stream(release: Release, previo
         await change_under_streams(release, release.rollback),
     )
     assert tags(release) == {previous.tag}
+
+
+async def test_a_new_version_gets_a_share_before_all_of_it(
+    release: Release, previous: Version, present: Version
+) -> None:
+    """The chart first, with the former images and the new one as canary; then everything."""
+    assert tags(release) == {previous.tag}
+    former = [f"--set-string={image}.tag={previous.tag}" for image in ("image", "browser.image")]
+    release.upgrade(present, *former, "--set=canary.enabled=true", f"--set-string=canary.image.tag={present.tag}")
+    assert tags(release) == {previous.tag, present.tag}
+    assert await share(release, present) == 0
+    await shift(release, present, 50)
+    release.upgrade(present)
+    assert tags(release) == {present.tag}
+    assert await share(release, present) == 100
