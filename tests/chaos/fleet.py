@@ -56,6 +56,11 @@ class Fleet:
         return AgentServiceStub(self.channel)
 
     @property
+    def canary(self) -> Process:
+        """The agent that works on no runs but its own."""
+        return self.agents[CANARY]
+
+    @property
     def ledger(self) -> Path:
         """Where the tools write down what they do."""
         return self.folder / "ledger.txt"

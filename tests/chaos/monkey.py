@@ -67,7 +67,7 @@ def schedule(seed: int, seconds: float) -> list[Deed]:
 
 
 class Monkey:
-    """Carries out a schedule. At least one agent is never frozen or down, so that something can go on."""
+    """Carries out a schedule. At least one stable agent is never frozen or down, so that every run can go on."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -94,11 +94,17 @@ class Monkey:
         if who == "redis":
             self._do(deed, self._freeze_redis() if what == "frozen" else self._kill_clients())
             return
+        if victims := self._victims(who):
+            victim = victims[deed.victim % len(victims)]
+            self._do(deed, HANDS[what](victim, deed))
+
+    def _victims(self, who: str) -> list[Process]:
+        """Who may be hit. Where there are several, one stays that can do all that they do, which the canary cannot."""
         kin = [process for process in self._fleet.processes if process.name.startswith(who)]
         able = [process for process in kin if process.runs]
-        if len(able) > (len(kin) > 1):
-            victim = able[deed.victim % len(able)]
-            self._do(deed, HANDS[what](victim, deed))
+        all_round = [process for process in able if process is not self._fleet.canary]
+        spared = all_round if len(kin) > 1 and len(all_round) == 1 else []
+        return [process for process in able if process not in spared]
 
     def _do(self, deed: Deed, work: Coroutine[None, None, None]) -> None:
         self.done[deed.kind] += 1
