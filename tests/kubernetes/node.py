@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -66,6 +67,7 @@ class Node:
         self._programs: list[Program] = []
         self._socket = folder / "containerd.sock"
         self._namespaces = _namespaces()
+        self._cgroups = _cgroups()
 
     def start(self, pause_image: Path) -> None:
         """Start everything; the node is Ready a moment later."""
@@ -124,6 +126,8 @@ class Node:
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
         for mount in reversed(_mounts_below(self._folder)):
             subprocess.run(["umount", "--lazy", mount], check=False)
+        for cgroup in _cgroups() - self._cgroups:
+            _remove_cgroup(cgroup)
 
     def _start(self, name: str, options: list[object], program: str = "") -> Program:
         command = [program or str(self._tools / name), *map(str, options)]
@@ -247,6 +251,20 @@ def _namespaces() -> set[str]:
     """Network namespaces with a name, such as those of pods."""
     folder = Path("/run/netns")
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def _cgroups() -> set[Path]:
+    """What kubelets made: one for each controller with cgroup v1, one in all with v2."""
+    root = Path("/sys/fs/cgroup")
+    return {*root.glob("kubepods"), *root.glob("*/kubepods")}
+
+
+def _remove_cgroup(cgroup: Path) -> None:
+    """Remove an empty one with all below it; what is still in use stays."""
+    with contextlib.suppress(OSError):
+        for folder in sorted((path for path in cgroup.rglob("*") if path.is_dir()), reverse=True):
+            folder.rmdir()
+        cgroup.rmdir()
 
 
 def _mounts_below(folder: Path) -> list[str]:
