@@ -144,6 +144,7 @@ async def web_server() -> AsyncIterator[int]:
         ("postgres://localhost", "is not an address of a store"),
         ("redis://localhost:port/0", "is not an address of a store"),
         ("redis+cluster://", "is not an address of a store"),
+        ("redis://[::1/0", "is not an address of a store"),
     ],
 )
 async def test_a_store_that_can_never_be_used_ends_the_start_in_words(

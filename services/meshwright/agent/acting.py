@@ -15,6 +15,7 @@ from meshwright.agent.ending import is_the_stores
 from meshwright.agent.metrics import agent_metrics
 from meshwright.agent.observing import note_completion
 from meshwright.agent.prompt import tool_turn
+from meshwright.agent.tool_stream import OPEN_SECONDS
 from meshwright.models.interface import ToolCall as Asked
 from meshwright.serving.calls import current_traceparent
 from meshwright.serving.errors import MeshError
@@ -174,7 +175,7 @@ class Actions:
         # News come in the task that reads the stream, which knows nothing of this call.
         context = copy_context()
         try:
-            async with asyncio.timeout(limit + OVERTIME_SECONDS):
+            async with asyncio.timeout(OPEN_SECONDS + limit + OVERTIME_SECONDS):
                 self._stream = await self._toolbox.stream(self._log.run.session_id, asked.tool)
                 return await self._stream.run(call, lambda news: context.run(self._progress, asked.call_id, news))
         except MeshError as error:

@@ -212,7 +212,6 @@ class AgentLoop:
             return False
         finally:
             self._activity = None
-            self._interrupting = False
         return True
 
     def _request(self, model: Model, turns: list[Turn], schemas: list[ToolSchema]) -> ModelRequest:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LIST_SECONDS = 30.0
 """How long a run waits for a tool service that starts anew: caches of names may keep its former address for as long."""
+REFRESH_SECONDS = 5.0
+"""The same for a list that may stay as it is."""
 DELETE_SECONDS = 5.0
 LIST_KEPT_SECONDS = 60.0
 log = structlog.get_logger(__name__)
@@ -89,7 +91,7 @@ class Toolbox:
         read_at, tools = self._tools
         if time.monotonic() - read_at > LIST_KEPT_SECONDS:
             try:
-                tools = await self._list()
+                tools = await self._list(REFRESH_SECONDS if tools else LIST_SECONDS)
             except MeshError as error:
                 if not tools:
                     raise
@@ -97,12 +99,12 @@ class Toolbox:
             self._tools = (time.monotonic(), tools)
         return [tool for tool in tools if fits(tool.name, patterns)]
 
-    async def _list(self) -> Sequence[OfferedTool]:
+    async def _list(self, seconds: float) -> Sequence[OfferedTool]:
         tools: list[OfferedTool] = []
         token = ""
         try:
             while True:
-                request, options = ListToolsRequest(page_token=token), forward(LIST_SECONDS)
+                request, options = ListToolsRequest(page_token=token), forward(seconds)
                 page = await self._stub.ListTools(request, **options, wait_for_ready=True)
                 tools.extend(OfferedTool.of(tool) for tool in page.tools)
                 token = page.next_page_token

@@ -82,15 +82,20 @@ async def heeding(command: Awaitable[T]) -> T:
     """
     task = asyncio.current_task()
     cancelled_before = task.cancelling() if task else 0
+    failure: Exception | None = None
     try:
         answer = await command
+    except SERVER_FAILURES as error:
+        failure = error
     except RuntimeError as error:
         # The loop's word for writing to a connection that has just closed; the library lets it through.
         if "handler is closed" not in str(error):
             raise
-        raise RedisConnectionError("The connection was closed.") from error
+        failure = RedisConnectionError("The connection was closed.")
     if task and task.cancelling() > cancelled_before:
-        raise asyncio.CancelledError
+        raise asyncio.CancelledError from failure
+    if failure is not None:
+        raise failure
     return answer
 
 

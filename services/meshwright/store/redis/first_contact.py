@@ -22,6 +22,8 @@ from meshwright.store.refusals import StoreUnusableError
 ADDRESSES = "redis://host:port/0, rediss://, unix:///path or redis+cluster://."
 NOT_YET = (ClusterDownError, TryAgainError)
 """A server says no in these words as long as its cluster comes together."""
+FOR_NOW = ("BUSY ", "MISCONF ")
+"""So begin refusals that pass: a script takes long, the disk is full. The client's library has no errors of their own for them."""
 CUT_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """Somebody between here and the server has closed the connection."""
 
@@ -68,7 +70,7 @@ def _mistake(error: BaseException, url: str) -> str:
             return f"cannot be reached over TLS ({_short(cause)})"
         if isinstance(cause, FileNotFoundError) and url.startswith("rediss"):
             return "needs a file that is not there: one of the address's ssl_ca_certs, ssl_certfile and ssl_keyfile"
-        if isinstance(cause, ResponseError) and not isinstance(cause, NOT_YET):
+        if isinstance(cause, ResponseError) and not isinstance(cause, NOT_YET) and not str(cause).startswith(FOR_NOW):
             return f"refuses ({_short(cause)})"
     return ""
 

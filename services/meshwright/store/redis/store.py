@@ -60,8 +60,8 @@ class RedisStore:
         Raises:
             StoreUnusableError: the address cannot be read, or what answers there is nothing that can be used.
         """
-        check_address(url)
         try:
+            check_address(url)
             store = cls(url, Replica(url))
         except (ValueError, RedisClusterException) as error:
             raise StoreUnusableError(f"MESHWRIGHT_STORE_URL is not an address of a store: {ADDRESSES}") from error
