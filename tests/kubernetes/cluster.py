@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.image import image_of
-from tests.kubernetes.node import FORWARDING, HOST, NAME, PAUSE, Node, network_down, network_up
+from tests.kubernetes.machine import FORWARDING, HOST, network_down, network_up
+from tests.kubernetes.node import NAME, PAUSE, Node
 from tests.kubernetes.tools import TOOLS, build
 
 if TYPE_CHECKING:

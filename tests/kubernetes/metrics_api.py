@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.kubernetes.node import HOST
+from tests.kubernetes.machine import HOST
 
 if TYPE_CHECKING:
     from pathlib import Path

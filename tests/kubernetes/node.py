@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.kubernetes.machine import HOST, PODS, cgroups, mounts_below, namespaces, remove_cgroup
 from tests.kubernetes.program import Program, free_port
 
 if TYPE_CHECKING:
     from tests.kubernetes.control_plane import ControlPlane
 
-HOST = "10.245.0.1"
-"""The node's address: of this machine alone, no other network reaches it."""
-PODS = "10.244.0.0/16"
-LINK = "mwnode0"
 CNI_PLUGINS = next(
     (path for path in map(Path, ("/usr/lib/cni", "/opt/cni/bin")) if path.is_dir()), Path("/usr/lib/cni")
 )
-FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 PROFILE = Path(__file__).parents[2] / "images" / "chromium-seccomp.json"
 DOMAIN = "cluster.local"
 START_SECONDS = 60.0
 NAME = "node-1"
-
-
-def network_up() -> None:
-    """Give this machine the node's address, and let packets of pods pass."""
-    network_down()
-    _ip("link", "add", LINK, "type", "bridge")
-    _ip("address", "add", f"{HOST}/32", "dev", LINK)
-    _ip("link", "set", LINK, "up")
-    FORWARDING.write_text("1")
-    for option in ("-s", "-d"):
-        _iptables("-I", option)
-
-
-def network_down() -> None:
-    """Undo it, and remove what is left of pods; nothing happens where it was not done."""
-    routes = subprocess.run(["ip", "-json", "route", "show", "root", PODS], check=True, capture_output=True).stdout
-    for link in (LINK, *(route["dev"] for route in json.loads(routes or "[]"))):
-        subprocess.run(["ip", "link", "delete", link], check=False, stderr=subprocess.DEVNULL)
-    for option in ("-s", "-d"):
-        _iptables("-D", option)
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True)
-
-
-def _iptables(action: str, option: str) -> None:
-    command = ["iptables", action, "FORWARD", option, PODS, "-j", "ACCEPT"]
-    subprocess.run(command, check=action == "-I", stderr=subprocess.DEVNULL)
+PAUSE = "meshwright.test/pause:1"
 
 
 class Node:
@@ -66,8 +33,8 @@ class Node:
         self._control_plane = control_plane
         self._programs: list[Program] = []
         self._socket = folder / "containerd.sock"
-        self._namespaces = _namespaces()
-        self._cgroups = _cgroups()
+        self._namespaces = namespaces()
+        self._cgroups = cgroups()
 
     def start(self, pause_image: Path) -> None:
         """Start everything; the node is Ready a moment later."""
@@ -122,12 +89,12 @@ class Node:
             kill = [*ctr, "tasks", "kill", "--signal", "SIGKILL", "--all", task]
             # It may have ended meanwhile.
             subprocess.run(kill, check=False, timeout=30, stderr=subprocess.DEVNULL)
-        for namespace in _namespaces() - self._namespaces:
+        for namespace in namespaces() - self._namespaces:
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
-        for mount in reversed(_mounts_below(self._folder)):
+        for mount in reversed(mounts_below(self._folder)):
             subprocess.run(["umount", "--lazy", mount], check=False)
-        for cgroup in _cgroups() - self._cgroups:
-            _remove_cgroup(cgroup)
+        for cgroup in cgroups() - self._cgroups:
+            remove_cgroup(cgroup)
 
     def _start(self, name: str, options: list[object], program: str = "") -> Program:
         command = [program or str(self._tools / name), *map(str, options)]
@@ -245,31 +212,3 @@ state = "{self._folder}/state"
         path = self._folder / f"{name}.json"
         path.write_text(json.dumps({"apiVersion": version, "kind": kind, **fields}))
         return path
-
-
-def _namespaces() -> set[str]:
-    """Network namespaces with a name, such as those of pods."""
-    folder = Path("/run/netns")
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()
-
-
-def _cgroups() -> set[Path]:
-    """What kubelets made: one for each controller with cgroup v1, one in all with v2."""
-    root = Path("/sys/fs/cgroup")
-    return {*root.glob("kubepods"), *root.glob("*/kubepods")}
-
-
-def _remove_cgroup(cgroup: Path) -> None:
-    """Remove an empty one with all below it; what is still in use stays."""
-    with contextlib.suppress(OSError):
-        for folder in sorted((path for path in cgroup.rglob("*") if path.is_dir()), reverse=True):
-            folder.rmdir()
-        cgroup.rmdir()
-
-
-def _mounts_below(folder: Path) -> list[str]:
-    lines = Path("/proc/self/mounts").read_text().splitlines()
-    return [line.split()[1] for line in lines if line.split()[1].startswith(str(folder))]
-
-
-PAUSE = "meshwright.test/pause:1"

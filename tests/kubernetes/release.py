@@ -9,7 +9,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.kubernetes.node import HOST
+from tests.kubernetes.machine import HOST
 from tests.kubernetes.program import Program, free_port
 from tests.support.previous_version import ROOT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshwright.client import RunFinished, TextDelta
-from tests.kubernetes.node import HOST
+from tests.kubernetes.machine import HOST
 from tests.model_script import Tokens
 from tests.model_server import ModelServer
 

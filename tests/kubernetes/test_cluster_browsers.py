@@ -17,7 +17,7 @@ from meshwright.v1.browser_pb2 import LeaseSpec
 from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 from tests.kubernetes.external_metrics import figure
 from tests.kubernetes.figures import tell
-from tests.kubernetes.node import HOST
+from tests.kubernetes.machine import HOST
 from tests.model_script import Call, Say, Tokens, in_turn
 from tests.model_server import ModelServer
 from tests.support.browser_client import Driving
