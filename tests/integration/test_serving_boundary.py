@@ -172,7 +172,7 @@ async def test_a_caller_that_goes_away_closes_a_generator_that_waits_in_a_write(
 async def test_the_callers_deadline_ends_the_handler(served: tuple[Echo, EchoStub], method: str) -> None:
     echo, stub = served
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.send(method, echo_request(behavior="hang"), timeout=0.2)
+        await stub.send(method, echo_request(behavior="hang"), timeout=0.5)
     assert caught.value.code() is StatusCode.DEADLINE_EXCEEDED
     async with asyncio.timeout(LIMIT):
         await echo.left.wait()
