@@ -63,6 +63,12 @@ def remove_cgroup(cgroup: Path) -> None:
         cgroup.rmdir()
 
 
+def notes_of_containers() -> set[Path]:
+    """What the network's plugins and the kubelet write down outside of the node's folder."""
+    folders = (Path("/var/lib/cni/results"), Path("/var/log/containers"))
+    return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
+
+
 def mounts_below(folder: Path) -> list[str]:
     """What is mounted in a folder, in the order of mounting."""
     lines = Path("/proc/self/mounts").read_text().splitlines()

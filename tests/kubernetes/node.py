@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.kubernetes.machine import HOST, PODS, cgroups, mounts_below, namespaces, remove_cgroup
+from tests.kubernetes.machine import HOST, PODS, cgroups, mounts_below, namespaces, notes_of_containers, remove_cgroup
 from tests.kubernetes.program import Program, free_port
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Node:
         self._socket = folder / "containerd.sock"
         self._namespaces = namespaces()
         self._cgroups = cgroups()
+        self._notes = notes_of_containers()
 
     def start(self, pause_image: Path) -> None:
         """Start everything; the node is Ready a moment later."""
@@ -95,6 +96,8 @@ class Node:
             subprocess.run(["umount", "--lazy", mount], check=False)
         for cgroup in cgroups() - self._cgroups:
             remove_cgroup(cgroup)
+        for note in notes_of_containers() - self._notes:
+            note.unlink(missing_ok=True)
 
     def _start(self, name: str, options: list[object], program: str = "") -> Program:
         command = [program or str(self._tools / name), *map(str, options)]
