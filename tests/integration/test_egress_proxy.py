@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,8 +16,9 @@ import pytest_asyncio
 from aiohttp import web
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
+from yarl import URL
 
-from meshwright.egress import proxy
+from meshwright.egress import proxy, render
 from meshwright.egress.refusals import DENIED, ask
 from meshwright.egress.settings import EgressSettings
 from meshwright.egress.special_ranges import SPECIAL_V4, SPECIAL_V6
@@ -48,11 +50,14 @@ SPECIAL = [str(each) for network in SPECIAL_V4 for each in (network[0], network[
 ]
 
 
-EXCEPTIONS = f"{PUBLIC},localhost:4000,wiki.test,*.corp.test:443,port.test:5000,80.test:80"
+EXCEPTIONS = (
+    f"{PUBLIC},127.0.0.78:6000,localhost:4000,pathed.test/headers,wiki.test,*.corp.test:443,port.test:5000,80.test:80"
+)
 LET = (
     *("http://localhost:4000/", "http://127.0.0.1:4000/", "http://[::1]:4000/"),
     *("https://wiki.test/", "http://wiki.test:81/", "https://a.corp.test/", "https://a.b.corp.test/"),
     *("http://port.test:5000/", "http://80.test/"),
+    *("http://127.0.0.78:6000/",),
 )
 REFUSED = (
     *(
@@ -63,6 +68,7 @@ REFUSED = (
     ),
     *("https://xwiki.test/", "https://wiki.test.foreign.test/", "https://corp.test/", "https://acorp.test/"),
     *("http://a.corp.test:80/", "http://port.test:50001/", "http://port.test:5001/", "https://80.test/"),
+    *("http://127.0.0.78:5999/", "http://127.0.0.78:6001/", "https://pathed.test/headers"),
 )
 
 
@@ -88,6 +94,30 @@ async def test_an_exception_lets_through_what_it_names(small: SmallWeb, url: str
 @pytest.mark.parametrize("url", REFUSED)
 async def test_an_exception_lets_through_nothing_beside_what_it_names(small: SmallWeb, url: str) -> None:
     assert await ask(small.proxy, url) == DENIED
+
+
+async def test_an_exception_with_a_path_lets_through_http_urls_that_begin_with_it(small: SmallWeb) -> None:
+    small.dns.names["pathed.test"] = [INNER[0]]
+    async with aiohttp.ClientSession() as session:
+        for path, status in (
+            ("/headers", 200),
+            ("/headers?a=b", 200),
+            ("/", 403),
+            ("/x/headers", 403),
+            ("/%2e%2e/headers", 403),
+        ):
+            async with session.get(URL(small.url("pathed.test", path), encoded=True), proxy=small.proxy) as answer:
+                assert (path, answer.status) == (path, status)
+
+
+async def test_what_lies_in_this_machines_own_networks_is_not_public(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "near", lambda: (ip_network("198.20.7.0/24"), ip_network("2a00:7::/64")))
+    async with proxy.EgressProxy(EgressSettings.load(runtime_dir=tmp_path)) as running:
+        for address in ("198.20.7.0", "198.20.7.255", "[2a00:7::1]"):
+            assert await ask(running.server, f"https://{address}:81/") == DENIED
+        assert await ask(running.server, "https://[2a00:8::1]:81/") != DENIED
 
 
 async def test_a_site_over_tls_comes_through_the_tunnel_untouched(small: SmallWeb) -> None:

@@ -69,12 +69,12 @@ def test_the_address_is_one_that_this_machine_can_use(tmp_path: Path, host: str,
 @pytest.mark.parametrize(
     ("set_before", "host", "allowed"),
     [
-        (None, "127.0.0.1", "localhost:8080"),
-        ("wiki.example.com,10.1.0.0/16", "127.0.0.1", "wiki.example.com,10.1.0.0/16,localhost:8080"),
-        (None, "192.0.2.7", "192.0.2.7:8080"),
+        (None, "127.0.0.1", "localhost:8080/demo"),
+        ("wiki.example.com,10.1.0.0/16", "127.0.0.1", "wiki.example.com,10.1.0.0/16,localhost:8080/demo"),
+        (None, "192.0.2.7", "192.0.2.7:8080/demo"),
     ],
 )
-def test_browsers_may_reach_the_mesh_itself_and_what_was_named_before(
+def test_browsers_may_reach_the_demo_shop_and_what_was_named_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_before: str | None, host: str, allowed: str
 ) -> None:
     monkeypatch.delenv("MESHWRIGHT_EGRESS_ALLOW", raising=False)

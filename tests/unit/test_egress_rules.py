@@ -29,6 +29,8 @@ NETWORK_V4, NETWORK_V6 = ipaddress.IPv4Network("10.1.0.0/16"), ipaddress.IPv6Net
         ("127.0.0.1:80", Allowed(network=ipaddress.IPv4Network("127.0.0.1/32"), port=80)),
         ("fd00::/8", Allowed(network=NETWORK_V6)),
         ("[fd00::/8]:443", Allowed(network=NETWORK_V6, port=443)),
+        ("localhost:8080/demo", Allowed(name="localhost", port=8080, path="/demo")),
+        ("10.1.0.0/16:80/a/b.c", Allowed(network=NETWORK_V4, port=80, path="/a/b.c")),
         ("[::1]:3000", Allowed(network=ipaddress.IPv6Network("::1/128"), port=3000)),
     ],
 )
@@ -46,7 +48,8 @@ def test_an_exception_is_a_name_an_address_or_a_range(text: str, allowed: Allowe
             "*:80",
             "a b",
             "http://localhost:3000",
-            "localhost:3000/path",
+            "localhost:3000/pa th",
+            "localhost:3000/?query",
             "localhost:",
             "localhost:0",
             "localhost:65536",

@@ -99,8 +99,8 @@ class BrowserProcess:
                     executable_path=plan.executable,
                     chromium_sandbox=plan.sandbox,
                     args=plan.arguments,
-                    # Only in this way does Playwright tell Chromium to ask the proxy for loopback, too.
-                    proxy={"server": plan.proxy},
+                    # The proxy is asked for loopback too, whatever the environment tells Playwright.
+                    proxy={"server": plan.proxy, "bypass": "<-loopback>"},
                     handle_sigint=False,
                     handle_sigterm=False,
                     handle_sighup=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 
@@ -13,13 +13,14 @@ from pydantic_settings import NoDecode
 
 LOCALHOST = "localhost"
 HOW = (
-    "write a name, an IP address or a range, each with :port or without, as in localhost:3000, *.corp.example.com, [::1]:80 or "
-    "10.1.0.0/16"
+    "write a name, an IP address or a range, each with :port or without, and for http with the beginning of a path, as in localhost:3000, "
+    "localhost:8080/demo, *.corp.example.com, [::1]:80 or 10.1.0.0/16"
 )
 MAX_PORT = 65535
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 # A last label of digits would be an IPv4 address in one of its many spellings.
 _NAME = re.compile(rf"(\*\.)?({_LABEL}\.)*(?!(\d+|0x[0-9a-f]*)$){_LABEL}", re.IGNORECASE)
+_PATH = re.compile(r"/[A-Za-z_][A-Za-z0-9_./~-]*$")
 _BRACKETED = re.compile(r"\[(?P<host>[^\[\]]+)\](:(?P<port>\d+))?")
 
 
@@ -35,24 +36,33 @@ class Allowed:
     network: IPv4Network | IPv6Network | None = None
     port: int | None = None
     """None: every port."""
+    path: str = ""
+    """What the path of an http URL begins with; empty: every path, and https, whose paths nobody on the way can see."""
 
     @classmethod
     def parse(cls, text: str) -> Allowed:
         """The exception that the text names. Raises ValueError with words for the person who wrote it."""
-        if found := _BRACKETED.fullmatch(text):
+        found = _PATH.search(text)
+        path = found[0] if found else ""
+        whole, port = cls._parse_whole(text.removesuffix(path), text)
+        return replace(whole, port=port, path=path)
+
+    @classmethod
+    def _parse_whole(cls, place: str, text: str) -> tuple[Allowed, int | None]:
+        if found := _BRACKETED.fullmatch(place):
             host, port = found["host"], found["port"]
-        elif text.count(":") > 1:
-            host, port = text, None
+        elif place.count(":") > 1:
+            host, port = place, None
         else:
-            host, colon, port = text.partition(":")
+            host, colon, port = place.partition(":")
             port = port if colon else None
         if port is not None and not (port.isdecimal() and 0 < int(port) <= MAX_PORT):
             raise ValueError(f"{text!r} has no port from 1 to {MAX_PORT} behind its colon: {HOW}")
         number = None if port is None else int(port)
-        if _NAME.fullmatch(host) and not text.startswith("["):
-            return cls(name=host.lower(), port=number)
+        if _NAME.fullmatch(host) and not place.startswith("["):
+            return cls(name=host.lower()), number
         try:
-            return cls(network=ipaddress.ip_network(host), port=number)
+            return cls(network=ipaddress.ip_network(host)), number
         except ValueError as error:
             why = " (its range has bits set behind the prefix)" if "host bits" in str(error) else ""
             raise ValueError(f"{text!r} is no exception{why}: {HOW}") from None
@@ -64,9 +74,9 @@ class Allowed:
             host = str(self.network.network_address)
         else:
             host = str(self.network)
-        if self.port is None:
-            return host
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        if self.port is not None:
+            host = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return host + self.path
 
 
 def parse_allowed(value: object) -> tuple[Allowed, ...]:

@@ -120,7 +120,7 @@ class EgressProxy:
                 try:
                     self._denied = (await envoy.admin.stats(DENIED))[DENIED]
                     missed = 0
-                except OSError:
+                except (OSError, ValueError, LookupError):
                     missed += 1
                 if missed == MISSED_PULSES:
                     envoy.kill()

@@ -69,9 +69,10 @@ async def ask(proxy: str, url: str) -> str:
                 writer.close()
                 with suppress(OSError):
                     await writer.wait_closed()
+    except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        # Before OSError, of which TimeoutError is one.
+        return NO_TUNNEL
     except OSError:
         return DOWN
-    except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        return NO_TUNNEL
     found = re.search(rf"^{HEADER}: *(.*?)\r$", answer, re.IGNORECASE | re.MULTILINE)
     return cause_of(found[1]) if found else NO_TUNNEL

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from meshwright.egress.near import near
 from meshwright.egress.refusals import DENIED, HEADER
 from meshwright.egress.rules import egress_rules
 
@@ -38,6 +39,6 @@ def render_bootstrap(settings: EgressSettings, admin_socket: Path, port: int) ->
         header=HEADER,
         denied=DENIED,
         refusal=REFUSAL,
-        rules=egress_rules(settings.egress_allow),
+        rules=egress_rules(settings.egress_allow, near()),
         name_servers=settings.egress_dns,
     )

@@ -19,12 +19,12 @@ OWN_NAMES_OF_LOOPBACK = r"(localhost|127\.0\.0\.1|\[::1\])"
 Rule = dict[str, Any]
 
 
-def egress_rules(allowed: Iterable[Allowed]) -> Rule:
-    """An RBAC of Envoy: what no rule allows is denied, an address that is not known included."""
+def egress_rules(allowed: Iterable[Allowed], near: Iterable[IPv4Network | IPv6Network] = ()) -> Rule:
+    """An RBAC of Envoy: what no rule allows is denied, as is an address that is not known. Networks that are near are not public."""
     return {
         "action": "ALLOW",
         "policies": {
-            "public": _policy(_public()),
+            "public": _policy(_public(near)),
             **{f"exception_{number}": _policy(_exception(each)) for number, each in enumerate(allowed, 1)},
         },
     }
@@ -34,15 +34,22 @@ def _policy(permission: Rule) -> Rule:
     return {"permissions": [permission], "principals": [{"any": True}]}
 
 
-def _public() -> Rule:
+def _public(near: Iterable[IPv4Network | IPv6Network]) -> Rule:
     # "Not special" alone would let through what the matcher cannot tell the address of.
     return _all(
         _any(_in(WEB_V4), _in(WEB_V6)),
-        {"not_rule": _any(*map(_in, SPECIAL_V4), *map(_in, SPECIAL_V6))},
+        {"not_rule": _any(*map(_in, SPECIAL_V4), *map(_in, SPECIAL_V6), *map(_in, near))},
     )
 
 
 def _exception(allowed: Allowed) -> Rule:
+    if not allowed.path:
+        return _place(allowed)
+    # The request for a tunnel has no path, so none is opened.
+    return _all(_place(allowed), {"url_path": {"path": {"prefix": allowed.path}}})
+
+
+def _place(allowed: Allowed) -> Rule:
     if allowed.network is not None:
         return _in(allowed.network, allowed.port)
     if allowed.name == LOCALHOST:
@@ -70,8 +77,8 @@ def _in(network: IPv4Network | IPv6Network, port: int | None = None) -> Rule:
         "upstream_ip": {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen},
     }
     if port is not None:
-        # Envoy leaves the end out.
-        matcher["upstream_port_range"] = {"start": port, "end": port + 1}
+        # Envoy's matcher takes the end in, other than the type says.
+        matcher["upstream_port_range"] = {"start": port, "end": port}
     return {"matcher": {"name": "envoy.rbac.matchers.upstream_ip_port", "typed_config": matcher}}
 
 

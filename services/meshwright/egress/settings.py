@@ -40,7 +40,8 @@ class EgressSettings(EnvoySettings):
         description="What browsers may reach beside the public internet, separated by commas: names, IP addresses and ranges, each with "
         ":port or for all ports, as in localhost:3000,wiki.corp.example.com,*.test.example.com:443,10.1.0.0/16. A name is allowed to "
         "whatever address it resolves, an address to whatever name leads there; `localhost` is loopback under the names localhost, "
-        "127.0.0.1 and [::1] only. `meshwright up` adds its own port of localhost.",
+        "127.0.0.1 and [::1] only. With a path, as in localhost:8080/demo, http URLs that begin so. Give loopback a port: without one "
+        "it is all that listens there, the proxy itself included. `meshwright up` adds the demo shop.",
     )
     egress_dns: ServersSetting = Field(
         default=(),

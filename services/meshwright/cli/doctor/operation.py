@@ -15,6 +15,7 @@ from meshwright.cli.doctor.finding import good, missing, note, warning
 from meshwright.cli.doctor.flags import check_flags
 from meshwright.cli.up.checks import CannotStartError, check_port, check_store
 from meshwright.cli.up.health import GRPC_SERVICES
+from meshwright.cli.up.plan import SHOP_PATH
 from meshwright.client import AgentInfo, Mesh, MeshError, Unauthenticated
 from meshwright.client.target import Target
 
@@ -145,7 +146,7 @@ def _egress(settings: object, port: int) -> Finding:
     assert isinstance(settings, EgressSettings)
     if settings.egress_proxy:
         return warning("egress", f"browsers reach what the proxy {settings.egress_proxy} lets them: it alone decides")
-    allowed = ", ".join([*map(str, settings.egress_allow), f"localhost:{port}"])
+    allowed = ", ".join([*map(str, settings.egress_allow), f"localhost:{port}{SHOP_PATH}"])
     return note("egress", f"browsers reach the public internet and {allowed}", EGRESS_ADVICE)
 
 

@@ -19,6 +19,8 @@ METERED = ("agent", "tools", "browser")
 """The services that have metrics, in the order of their ports."""
 HERE = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")  # noqa: S104 (listened on by who says so; reached by this name)
 PREFIX = "meshwright-"
+SHOP_PATH = "/demo"
+"""Of the demo shop at the mesh's port."""
 PROVIDER_KEY = re.compile(r"_API_KEY$")
 AUTHENTICATING = ("agent", "tools", "browser")
 """The services that check callers' tokens, and that vouch for their callers among themselves."""
@@ -89,9 +91,10 @@ class Plan:
             "MESHWRIGHT_RUNTIME_DIR": str(self.runtime_dir),
         }
         if service == "browser":
-            # The page and the demo shop are on this machine, where browsers otherwise reach nothing.
+            # The demo shop is on this machine, where browsers otherwise reach nothing. The mesh's page at the same port stays out of reach:
+            # an agent that was talked into it could press there what its user can.
             allowed = environment.get("MESHWRIGHT_EGRESS_ALLOW", "")
-            environment["MESHWRIGHT_EGRESS_ALLOW"] = f"{allowed},{self.address}".lstrip(",")
+            environment["MESHWRIGHT_EGRESS_ALLOW"] = f"{allowed},{self.address}{SHOP_PATH}".lstrip(",")
         if service in METERED and (address := environment.get("MESHWRIGHT_METRICS_ADDRESS")):
             environment["MESHWRIGHT_METRICS_ADDRESS"] = _own_port(address, METERED.index(service))
         if service in AUTHENTICATING and environment.get("MESHWRIGHT_AUTH_JWKS"):
