@@ -27,6 +27,8 @@ MAX_CONNECTIONS = 64
 """Of a client; a command that finds none free waits for one."""
 MAX_CONNECTIONS_TO_NODE = 4096
 """Of a client to a node of a cluster, where a command that finds none free fails."""
+CLOSED = ("handler is closed", "has no attribute 'writelines'")
+"""Words for writing to a connection that has just closed, the loop's and a cluster client's, which the library lets through."""
 CLUSTER = "+cluster"
 
 Client = Any
@@ -87,9 +89,8 @@ async def heeding(command: Awaitable[T]) -> T:
         answer = await command
     except SERVER_FAILURES as error:
         failure = error
-    except RuntimeError as error:
-        # The loop's word for writing to a connection that has just closed; the library lets it through.
-        if "handler is closed" not in str(error):
+    except (RuntimeError, AttributeError) as error:
+        if not any(word in str(error) for word in CLOSED):
             raise
         failure = RedisConnectionError("The connection was closed.")
     if task and task.cancelling() > cancelled_before:
