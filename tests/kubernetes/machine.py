@@ -65,7 +65,7 @@ def remove_cgroup(cgroup: Path) -> None:
 
 def notes_of_containers() -> set[Path]:
     """What the network's plugins and the kubelet write down outside of the node's folder."""
-    folders = (Path("/var/lib/cni/results"), Path("/var/log/containers"))
+    folders = map(Path, ("/var/lib/cni/results", "/var/log/containers", "/var/lib/kubelet/device-plugins"))
     return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 

@@ -56,6 +56,8 @@ class Node:
                 HOST,
                 "--root-dir",
                 self._folder / "kubelet",
+                "--cert-dir",
+                self._folder / "kubelet-certificates",
             ],
         )
         self._start("kube-proxy", ["--config", self._proxy_config(), "--hostname-override", NAME])
