@@ -33,7 +33,9 @@ async def test_each_process_starts_before_what_it_needs_and_the_mesh_works_once_
         processes = {}
         for services in BEFORE_WHAT_IT_NEEDS:
             for service in services:
-                process = service_process(service, tmp_path, MESHWRIGHT_STORE_URL=redis.url)
+                process = service_process(
+                    service, tmp_path, MESHWRIGHT_STORE_URL=redis.url, MESHWRIGHT_EGRESS_ALLOW="localhost"
+                )
                 processes[service] = await stack.enter_async_context(process)
             for service in services:
                 await processes[service].says(UP.get(service, "listening"))
