@@ -11,6 +11,7 @@ PAGE := services/meshwright/site/page/index.html
 GRPCURL := .make/bin/grpcurl
 COMMA := ,
 DOCKER ?= docker
+JOBS ?= 0
 TAG ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 PAGE_SOURCES := $(shell find web protos \( -name node_modules -o -name gen -o -name test \) -prune -o -type f -print)
 
@@ -29,9 +30,9 @@ install: .venv/.run .make/chromium $(PAGE) ## Make everything that the mesh need
 test: lint test-web pytest ## Run all checks and all tests
 
 .PHONY: pytest
-pytest: .venv/.dev .make/chromium .make/redis $(PAGE) $(GRPCURL) ## Run the Python tests; ARGS="tests/unit -k pool" for some of them
+pytest: .venv/.dev .make/chromium .make/redis $(PAGE) $(GRPCURL) ## Run the Python tests; ARGS="tests/unit -k pool" for some of them, JOBS=2 for two files at a time
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: lint-protos lint-python lint-web ## Check the contract, style and types
