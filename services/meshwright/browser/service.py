@@ -64,8 +64,8 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
                 yield frame
         finally:
             lease.end()
-            self._streams.discard(stream)
             if reading is not None:
+                self._streams.discard(stream)
                 reading.cancel()
 
     async def AcquireLease(self, request: pb.AcquireLeaseRequest, context: Context) -> pb.AcquireLeaseResponse:
