@@ -48,10 +48,8 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToolMe
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stream(mesh: ToolMesh) -> AsyncIterator[ToolStream]:
-    """A stream that ends with its client, and gives its browser back however the test left it."""
-    async with mesh.tools.stream() as opened:
+    async with mesh.stream() as opened:
         yield opened
-    await mesh.none_leased()
 
 
 async def test_an_opened_page_comes_as_text_with_refs_and_its_address(stream: ToolStream, mesh: ToolMesh) -> None:

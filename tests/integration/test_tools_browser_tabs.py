@@ -34,10 +34,8 @@ async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToolMe
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stream(mesh: ToolMesh) -> AsyncIterator[ToolStream]:
-    """A stream that ends with its client, and gives its browser back however the test left it."""
-    async with mesh.tools.stream() as opened:
+    async with mesh.stream() as opened:
         yield opened
-    await mesh.none_leased()
 
 
 async def test_pages_opened_in_one_step_load_at_once_in_tabs_of_their_own_while_files_are_read(

@@ -10,14 +10,12 @@ import pytest
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import tool_pb2, tool_service_pb2
 from tests.support.scripted_tools import Gates, scripted_tools
-from tests.support.tool_stream import ToolClient, structured, tool_server
+from tests.support.tool_stream import ToolClient, reason, structured, tool_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
     from typing import Any
-
-    from google.rpc.status_pb2 import Status
 
     from meshwright.v1.tool_pb2 import ToolCompletion
 
@@ -36,10 +34,6 @@ def gates() -> Gates:
 async def tools(tmp_path: Path, gates: Gates) -> AsyncIterator[ToolClient]:
     async with tool_server(tmp_path, scripted_tools(gates, asyncio.Barrier(10)), tools_waiting_calls=40) as client:
         yield client
-
-
-def reason(status: Status) -> str:
-    return MeshError.from_status(status).reason_name
 
 
 async def test_ten_calls_that_wait_for_one_another_all_end(tools: ToolClient) -> None:

@@ -12,13 +12,11 @@ from meshwright.serving.errors import MeshError
 from meshwright.tools import execution
 from meshwright.v1 import stream_pb2, tool_pb2, tool_service_pb2
 from tests.support.scripted_tools import Gates, scripted_tools
-from tests.support.tool_stream import ToolClient, tool_server
+from tests.support.tool_stream import ToolClient, reason, tool_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    from google.rpc.status_pb2 import Status
 
 
 SUCCEEDED = tool_pb2.TOOL_OUTCOME_SUCCEEDED
@@ -34,10 +32,6 @@ def gates() -> Gates:
 async def tools(tmp_path: Path, gates: Gates) -> AsyncIterator[ToolClient]:
     async with tool_server(tmp_path, scripted_tools(gates, asyncio.Barrier(10)), tools_waiting_calls=40) as client:
         yield client
-
-
-def reason(status: Status) -> str:
-    return MeshError.from_status(status).reason_name
 
 
 def stream_reason(error: grpc.aio.AioRpcError | None) -> str:

@@ -39,6 +39,13 @@ class ToolMesh:
         assert done.outcome == tool_pb2.TOOL_OUTCOME_SUCCEEDED, done
         return done
 
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[ToolStream]:
+        """A stream that ends with its client, and gives its browser back however the test left it."""
+        async with self.tools.stream() as opened:
+            yield opened
+        await self.none_leased()
+
     async def pool(self) -> Pool:
         """The state of the browser pool."""
         return (await self.browsers.GetPool(GetPoolRequest())).pool

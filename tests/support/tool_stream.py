@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
+    from google.rpc.status_pb2 import Status
+
     from meshwright.tools.service import ToolServicer
     from meshwright.tools.tool import Tool
     from meshwright.v1.tool_service_pb2 import ExecuteRequest, ExecuteResponse
@@ -163,6 +165,11 @@ def failure(completion: tool_pb2.ToolCompletion) -> MeshError:
     """Why a call failed, as it must have."""
     assert completion.outcome == tool_pb2.TOOL_OUTCOME_FAILED, completion
     return MeshError.from_status(completion.error)
+
+
+def reason(status: Status) -> str:
+    """The reason of an error, by its name."""
+    return MeshError.from_status(status).reason_name
 
 
 def structured(completion: tool_pb2.ToolCompletion) -> dict[str, Any]:
