@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -35,6 +35,29 @@ Client = Any
 """redis-py's annotations promise less than it gives: commands are awaitable, keys and values are bytes."""
 
 
+class ClosedConnectionError(RedisConnectionError):
+    """The connection closed before the command was written: nothing of it has been sent."""
+
+
+NEVER_SENT = Retry(NoBackoff(), READ_RETRIES, supported_errors=(ClosedConnectionError,))
+
+
+class Server(Redis):
+    """A client of one server that sends again what it could not send."""
+
+    async def execute_command(self, *command: Any, **options: Any) -> Any:
+        """See Redis."""
+        return await sent(lambda: super(Server, self).execute_command(*command, **options))  # type: ignore[no-untyped-call]
+
+
+class Cluster(RedisCluster):
+    """A client of a cluster that sends again what it could not send: it closes connections that others are about to use."""
+
+    async def execute_command(self, *command: Any, **options: Any) -> Any:
+        """See RedisCluster."""
+        return await sent(lambda: super(Cluster, self).execute_command(*command, **options))
+
+
 def connect(url: str, *, retries: int = 0) -> Client:
     """A client with connections of its own. Commands are repeated only `retries` times: reads may be, changes may not.
 
@@ -49,9 +72,11 @@ def connect(url: str, *, retries: int = 0) -> Client:
     }
     if scheme.endswith(CLUSTER):
         address = f"{scheme.removesuffix(CLUSTER)}://{rest}"
-        return RedisCluster.from_url(address, max_connections=MAX_CONNECTIONS_TO_NODE, **options)
+        # What has moved is learnt slot by slot: to learn all anew the library closes every connection, those in use too.
+        limits = {"max_connections": MAX_CONNECTIONS_TO_NODE, "reinitialize_steps": 0}
+        return Cluster.from_url(address, **limits, **options)
     pool = BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_SECONDS, **options)
-    return Redis.from_pool(pool)
+    return Server.from_pool(pool)
 
 
 def place_of(url: str) -> str:
@@ -86,18 +111,33 @@ async def heeding(command: Awaitable[T]) -> T:
     cancelled_before = task.cancelling() if task else 0
     failure: Exception | None = None
     try:
-        answer = await command
+        answer = await _written(command)
     except SERVER_FAILURES as error:
         failure = error
-    except (RuntimeError, AttributeError) as error:
-        if not any(word in str(error) for word in CLOSED):
-            raise
-        failure = RedisConnectionError("The connection was closed.")
     if task and task.cancelling() > cancelled_before:
         raise asyncio.CancelledError from failure
     if failure is not None:
         raise failure
     return answer
+
+
+async def sent(command: Callable[[], Awaitable[T]]) -> T:
+    """A command's answer; one that could not be sent because its connection had closed is sent again."""
+    return await NEVER_SENT.call_with_retry(lambda: _written(command()), _let_be)
+
+
+async def _let_be(_: Exception) -> None:
+    """The library has closed the connection by itself."""
+
+
+async def _written(command: Awaitable[T]) -> T:
+    """A command's answer. ClosedConnectionError."""
+    try:
+        return await command
+    except (RuntimeError, AttributeError) as error:
+        if not any(word in str(error) for word in CLOSED):
+            raise
+        raise ClosedConnectionError("The connection was closed.") from error
 
 
 async def listeners(client: Client, channel: str) -> int:

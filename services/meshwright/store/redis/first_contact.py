@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from redis.exceptions import (
@@ -38,13 +38,16 @@ def check_address(url: str) -> None:
         )
 
 
-async def problem_of(client: Client, url: str) -> str:
+async def problem_of(clients: Iterable[Client], url: str) -> str:
     """Why the server does not answer now, in words; empty where it does.
+
+    A cluster's client that has not asked yet who has which key sends many commands at once to any node, so each of them asks here.
 
     Raises StoreUnusableError where the setting is wrong: the server's answer, or what the connection says, will be the same later.
     """
     try:
-        await heeding(client.ping())
+        for client in clients:
+            await heeding(client.ping())
     except SERVER_FAILURES as error:
         mistake = _mistake(error, url)
         if mistake:

@@ -74,7 +74,7 @@ class RedisStore:
 
     async def problem(self) -> str:
         """See Store."""
-        problem = await problem_of(self._replica.once, self._url)
+        problem = await problem_of((self._replica.once, self._client), self._url)
         if not problem:
             self._replica.follower.start()
         return problem
