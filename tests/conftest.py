@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long a case takes says how busy the machine is, and nothing else.
 settings.register_profile("meshwright", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("meshwright")
+
+_folder = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Put all that is temporary into one folder of this run, with a short path wherever the system's is: a socket's has 103 bytes."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        folder = config.stash[_folder] = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
+        # The workers of pytest-xdist and what tests start have it from here.
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    config.option.basetemp = Path(tempfile.gettempdir()) / (worker["workerid"] if worker else "main")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Remove the folder, unless something failed: what lies there may tell why."""
+    if (folder := session.config.stash.get(_folder, None)) and not session.testsfailed:
+        shutil.rmtree(folder, ignore_errors=True)

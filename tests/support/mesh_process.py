@@ -27,7 +27,7 @@ READY_SECONDS = 45.0
 STOP_SECONDS = 30.0
 READY = re.compile(r"The mesh is ready at http://(localhost:\d+)")
 # What a machine needs to work; keys of providers, proxies and settings of the developer's own mesh stay out.
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "PLAYWRIGHT_BROWSERS_PATH")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "PLAYWRIGHT_BROWSERS_PATH")
 MARK = "MESH_OF_THIS_TEST"
 PAGES_OF_TESTS = "127.0.0.1"
 """Where they are, for browsers, which otherwise reach nothing of this machine but the mesh's own port."""

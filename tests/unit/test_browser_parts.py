@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,6 +128,17 @@ def test_scratch_removes_itself_and_what_a_killed_service_left(tmp_path: Path) -
     assert alive.path.exists()
     other.remove()
     alive.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_services_that_start_at_once_are_not_taken_for_orphans(tmp_path: Path) -> None:
+    def make(_: int) -> None:
+        scratch = Scratch(tmp_path)
+        assert scratch.folder().exists()
+        scratch.remove()
+
+    with ThreadPoolExecutor(4) as services:
+        list(services.map(make, range(400)))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,14 +20,23 @@ class PrivateFolder:
     def __init__(self, prefix: str, base: Path | None = None) -> None:
         base = base or Path(tempfile.gettempdir())
         _sweep(base, prefix)
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=base)).resolve()
-        self._lock = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path, self._lock = _held_folder(base, prefix)
 
     def remove(self) -> None:
         """Delete everything. Blocks on the disk."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+
+
+def _held_folder(base: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder and its lock, held. Whoever sweeps may come between the two, and then the folder is gone: another is made."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base)).resolve()
+        lock = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return folder, lock
+        os.close(lock)
 
 
 def _sweep(base: Path, prefix: str) -> None:
