@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import httpx2
 import structlog
-from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig
-from lightkube.core.async_client import AsyncClient
-from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import ConfigMap
 
 from meshwright.gateway.failure import GatewayError
-from meshwright.gateway.pod_report import PodReporter, cause_of
+from meshwright.gateway.pod_report import PodReporter
 from meshwright.gateway.traffic import Traffic, TrafficError
 from meshwright.gateway.traffic_file import WANTED_FILE, TrafficFile, report_to
 from meshwright.gateway.wanted import Wanted, wanted_of
+from meshwright.serving.kubernetes import API_ERRORS, CALL_SECONDS, IDENTITY, NoPodError, cause_of, client_of_pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from lightkube.core.async_client import AsyncClient
 
     from meshwright.gateway.traffic import TrafficReport
 
@@ -30,7 +29,6 @@ log = structlog.get_logger(__name__)
 
 ONLY_WEIGHT = {"revision": 0, "since": 0.0, "history": ()}
 """What `kubectl patch` need not say."""
-CALL_SECONDS = 5.0
 WATCH_SECONDS = 60.0
 """A watch is begun anew so often, in case its connection has died without anybody's being told."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
@@ -64,7 +62,7 @@ class ConfigMapTrafficSource:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 found = await self._client.get(ConfigMap, self._name, namespace=self._namespace)
-        except (httpx2.HTTPError, ConfigError, OSError, TimeoutError, ValueError) as error:
+        except API_ERRORS as error:
             self._last = TrafficError(f"the {self} cannot be read: {cause_of(error)}")
             return ""
         self._last = self._read(found)
@@ -112,7 +110,7 @@ class ConfigMapTrafficSource:
                         kind, found = await anext(events)
                 except TimeoutError:
                     return
-                except (httpx2.HTTPError, ConfigError, OSError, ValueError, StopAsyncIteration) as error:
+                except (*API_ERRORS, StopAsyncIteration) as error:
                     log.info("the watch is begun anew", cause=cause_of(error))
                     await asyncio.sleep(FIRST_PAUSE)
                     return
@@ -135,7 +133,7 @@ def wanted_in(found: ConfigMap, name: str) -> Wanted:
 
 @contextlib.asynccontextmanager
 async def open_configmap(
-    where: str, folder: Path, service_account: Path = Path(SERVICE_ACCOUNT), pod: str = ""
+    where: str, folder: Path, identity: Path = IDENTITY, pod: str = ""
 ) -> AsyncIterator[ConfigMapTrafficSource]:
     """Follow the ConfigMap `where`, as `namespace/name`, with the identity of the pod. Raises GatewayError outside of one.
 
@@ -143,10 +141,9 @@ async def open_configmap(
     """
     namespace, _, name = where.partition("/")
     try:
-        config = KubeConfig.from_service_account(service_account)
-    except (ConfigError, KeyError) as error:
+        client = client_of_pod(identity)
+    except NoPodError as error:
         raise GatewayError(f"MESHWRIGHT_TRAFFIC_CONFIGMAP can be followed in a pod only: {error}") from error
-    client = AsyncClient(config=config, timeout=httpx2.Timeout(CALL_SECONDS))
     reporter = PodReporter(client, namespace, name, pod or socket.gethostname())
     reporting = asyncio.create_task(reporter.run(), name="report-traffic")
     try:

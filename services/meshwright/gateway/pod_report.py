@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx2
 import structlog
-from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.resources.core_v1 import ConfigMap
 from lightkube.types import PatchType
 
 from meshwright.envoy.admin import Admin
 from meshwright.gateway.shifting import calls_of_tracks
+from meshwright.serving.kubernetes import API_ERRORS, CALL_SECONDS, cause_of
 
 if TYPE_CHECKING:
     from lightkube.core.async_client import AsyncClient
@@ -31,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 STATE_SUFFIX = "-state"
 """The second ConfigMap has the name of the first and this."""
-CALL_SECONDS = 5.0
 REFRESH_SECONDS = 60.0
 """How often the counters are told anew."""
 FIRST_PAUSE = 1.0
@@ -115,7 +113,7 @@ class PodReporter:
                     ConfigMap, self._name, {"data": entries}, namespace=self._namespace, patch_type=PatchType.MERGE
                 )
             self._forgotten = tuple(_forgotten(found.data or {}, report.at))
-        except (httpx2.HTTPError, ConfigError, OSError, TimeoutError, ValueError) as error:
+        except API_ERRORS as error:
             complaint = cause_of(error)
         if complaint and complaint != self._complaint:
             log.warning("operators are not told which weights are in force", configmap=self._name, cause=complaint)
@@ -126,12 +124,3 @@ class PodReporter:
 def _forgotten(entries: dict[str, str], now: float) -> list[str]:
     reports = {pod: pod_report_of(text) for pod, text in entries.items()}
     return [pod for pod, report in reports.items() if report is not None and now - report.at > FORGOTTEN_SECONDS]
-
-
-def cause_of(error: BaseException) -> str:
-    """The API server's own words, or what kept it from saying any."""
-    if isinstance(error, ApiError):
-        return error.status.message or str(error)
-    if isinstance(error, httpx2.HTTPStatusError):
-        return f"{error.response.status_code} {error.response.reason_phrase}"
-    return str(error) or type(error).__name__

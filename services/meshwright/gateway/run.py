@@ -15,7 +15,7 @@ from meshwright.gateway.shifting import follow_traffic, wanted_at_start
 from meshwright.gateway.traffic import Traffic
 from meshwright.gateway.traffic_file import FileTrafficSource
 from meshwright.serving.logs import configure_logs
-from meshwright.serving.process import stop_signals
+from meshwright.serving.signals import stop_signals
 from meshwright.serving.startup import StartupError
 
 if TYPE_CHECKING:

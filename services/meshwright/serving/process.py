@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,10 @@ import uvloop
 
 from meshwright.serving.logs import configure_logs
 from meshwright.serving.server import Server
+from meshwright.serving.signals import stop_signals
 from meshwright.serving.startup import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from meshwright.serving.server import Service
     from meshwright.serving.settings import ServerSettings
 
@@ -51,25 +49,6 @@ async def serve(service: Service[Any], settings: ServerSettings, *, reflected_se
             serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Events for the first and the second SIGTERM or SIGINT that arrive inside the block."""
-    loop = asyncio.get_running_loop()
-    first, second = asyncio.Event(), asyncio.Event()
-
-    def received() -> None:
-        (second if first.is_set() else first).set()
-
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, received)
-    try:
-        yield first, second
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 def _spare_the_collector() -> None:

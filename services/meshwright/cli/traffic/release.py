@@ -16,10 +16,11 @@ from lightkube.types import PatchType
 
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.gateway.configmap import wanted_in
-from meshwright.gateway.pod_report import STATE_SUFFIX, PodReport, cause_of, pod_report_of
+from meshwright.gateway.pod_report import STATE_SUFFIX, PodReport, pod_report_of
 from meshwright.gateway.traffic import TrafficError
 from meshwright.gateway.traffic_file import WANTED_FILE
 from meshwright.gateway.wanted import Change, Wanted, begun_anew
+from meshwright.serving.kubernetes import cause_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
