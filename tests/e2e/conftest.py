@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.mesh_process import mesh_process
+from tests.support.ports import reserved_port
 from tests.support.site_server import copied_demo, edit
 
 if TYPE_CHECKING:
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
 
 LAMP = "price = 49.00"
 """The desk lamp's price, as it stands in the demo shop's catalogue."""
-
-
-@contextlib.contextmanager
-def reserved_port() -> Iterator[int]:
-    """A port of loopback that nobody else gets: refused until a server of the test listens on it, and again after."""
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield int(holder.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

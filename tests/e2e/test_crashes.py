@@ -23,10 +23,10 @@ from meshwright.client import (
     UsageRecorded,
 )
 from meshwright.client import Mesh as Client
-from tests.e2e.conftest import reserved_port
 from tests.model_script import Call, Hang, Say, Steps, in_order, in_turn
 from tests.model_server import ModelServer
 from tests.support.mesh_process import SERVICES, mesh_process
+from tests.support.ports import reserved_port
 from tests.support.web_pages import web_pages
 
 if TYPE_CHECKING:

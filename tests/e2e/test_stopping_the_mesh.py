@@ -12,10 +12,10 @@ import pytest
 
 from meshwright.client import Event, RunFinished, RunStarted, ToolCallStarted
 from meshwright.client import Mesh as Client
-from tests.e2e.conftest import reserved_port
 from tests.model_script import Call, Hang, Say, in_turn
 from tests.model_server import ModelServer
 from tests.support.mesh_process import mesh_process, wait_until
+from tests.support.ports import reserved_port
 from tests.support.web_pages import web_pages
 
 if TYPE_CHECKING:

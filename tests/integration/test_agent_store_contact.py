@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import grpc
@@ -22,6 +21,7 @@ from meshwright.v1 import agent_service_pb2 as pb
 from meshwright.v1.agent_service_pb2_grpc import AgentServiceStub
 from tests.support.commands import run
 from tests.support.mesh_process import MESHWRIGHT
+from tests.support.ports import reserved_port
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
 from tests.support.service_process import service_process
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 
 LIMIT = 30.0
 SERVICE = "meshwright.v1.AgentService"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def user(password: str) -> list[str]:
@@ -95,12 +89,12 @@ async def test_an_agent_that_waits_can_be_stopped(tmp_path: Path) -> None:
 
 
 async def test_a_store_that_comes_and_refuses_ends_the_agent_with_a_sentence(tmp_path: Path) -> None:
-    port = free_port()
-    url = f"redis://mesh:secret@127.0.0.1:{port}/0"
-    async with service_process("agent", tmp_path, MESHWRIGHT_STORE_URL=url) as agent:
-        await agent.says("not ready")
-        with RedisServer(tmp_path, arguments=["--port", str(port), *user("other")]):
-            assert await agent.end() == 2
+    with reserved_port() as port:
+        url = f"redis://mesh:secret@127.0.0.1:{port}/0"
+        async with service_process("agent", tmp_path, MESHWRIGHT_STORE_URL=url) as agent:
+            await agent.says("not ready")
+            with RedisServer(tmp_path, arguments=["--port", str(port), *user("other")]):
+                assert await agent.end() == 2
     assert f"The store at 127.0.0.1:{port} does not take the name and password" in agent.said
     assert "secret" not in agent.said
     assert "Traceback" not in agent.said
@@ -108,10 +102,10 @@ async def test_a_store_that_comes_and_refuses_ends_the_agent_with_a_sentence(tmp
 
 @pytest.fixture(scope="module")
 def redis_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    port = free_port()
-    arguments = ["--port", str(port), "--bind", "127.0.0.1", *user("right")]
-    with RedisServer(tmp_path_factory.mktemp("redis"), arguments=arguments):
-        yield port
+    with reserved_port() as port:
+        arguments = ["--port", str(port), "--bind", "127.0.0.1", *user("right")]
+        with RedisServer(tmp_path_factory.mktemp("redis"), arguments=arguments):
+            yield port
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from meshwright.egress.special_ranges import SPECIAL_V4, SPECIAL_V6
 from meshwright.envoy.binary import EnvoyError
 from meshwright.serving.channel import open_channel
 from tests.support.browser_client import PATIENCE, browser_client, command_line, eventually, fails, local_site
+from tests.support.ports import reserved_port
 from tests.support.small_web import INNER, PUBLIC, SmallWeb, small_web
 
 if TYPE_CHECKING:
@@ -185,12 +185,14 @@ async def test_a_proxy_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_a_proxy_that_does_not_answer_is_told_as_such() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    async with browser_client(egress_proxy=nowhere, browser_warm=1) as (client, _server), client.drive() as driving:
-        for url in ("http://ok.test/", "https://ok.test/"):
-            error = await fails(driving.goto(url))
-            assert (error.reason_name, error.metadata) == ("UNAVAILABLE", {"service": "egress"})
+    with reserved_port() as port:
+        async with (
+            browser_client(egress_proxy=f"http://127.0.0.1:{port}", browser_warm=1) as (client, _server),
+            client.drive() as driving,
+        ):
+            for url in ("http://ok.test/", "https://ok.test/"):
+                error = await fails(driving.goto(url))
+                assert (error.reason_name, error.metadata) == ("UNAVAILABLE", {"service": "egress"})
 
 
 async def test_a_proxy_of_ones_own_decides_alone() -> None:

@@ -28,6 +28,7 @@ from meshwright.v1.browser_service_pb2_grpc import (
 )
 from tests.support.dns_server import dns_server
 from tests.support.gateway_mesh import GetAgent, ListSessions, Upstream, eventually, unary, upstream_settings, watch
+from tests.support.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -151,20 +152,19 @@ async def test_a_read_whose_replica_dies_is_made_again_and_other_calls_are_not(t
 async def test_a_host_name_stands_for_all_its_addresses_as_they_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Upstream("first", Address("127.0.0.2", 0))
-    await first.start()
-    second = Upstream("second", Address("127.0.0.3", first.port))
-    await second.start()
-    try:
-        async with dns_server("127.0.0.2") as dns:
-            monkeypatch.setattr(gateway_module, "write_files", partial(_write_files_with_dns, dns.port))
-            async with gateway_before(tmp_path, agent_address=f"agents.test:{first.port}") as channel:
-                await only(channel, "first")
-                dns.addresses.append("127.0.0.3")
-                await only(channel, "first", "second")
-    finally:
-        await first.stop()
-        await second.stop()
+    hosts = {"first": "127.0.0.2", "second": "127.0.0.3"}
+    async with contextlib.AsyncExitStack() as stack:
+        port = stack.enter_context(reserved_port(*hosts.values()))
+        for name, host in hosts.items():
+            server = Upstream(name, Address(host, port))
+            await server.start()
+            stack.push_async_callback(server.stop)
+        dns = await stack.enter_async_context(dns_server(hosts["first"]))
+        monkeypatch.setattr(gateway_module, "write_files", partial(_write_files_with_dns, dns.port))
+        async with gateway_before(tmp_path, agent_address=f"agents.test:{port}") as channel:
+            await only(channel, "first")
+            dns.addresses.append(hosts["second"])
+            await only(channel, "first", "second")
 
 
 async def test_localhost_is_found_at_its_ipv4_address_where_most_servers_listen(tmp_path: Path) -> None:

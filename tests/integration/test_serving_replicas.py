@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,6 +13,7 @@ from meshwright.serving.address import Address, parse_addresses
 from meshwright.serving.channel import CHANNEL_OPTIONS, REPLICAS_CONFIG, open_channel
 from tests.support.dns_server import dns_server
 from tests.support.gateway_mesh import GetAgent, Upstream, unary, watch
+from tests.support.ports import reserved_port, reserved_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,12 +35,6 @@ async def replicas(*addresses: Address) -> AsyncIterator[list[Upstream]]:
             await server.stop()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
 async def who_answers(channel: grpc.aio.Channel, calls: int = 12) -> set[str]:
     return {(await unary(channel, GetAgent)).decode() for _ in range(calls)}
 
@@ -54,10 +48,13 @@ async def only(channel: grpc.aio.Channel, names: set[str]) -> None:
 
 @pytest.mark.parametrize("kind", ["sockets", "ports"])
 async def test_calls_go_to_every_replica(tmp_path: Path, kind: str) -> None:
-    texts = [f"unix:{tmp_path}/{n}.sock" if kind == "sockets" else f"127.0.0.1:{free_port()}" for n in range(3)]
-    addresses = parse_addresses(",".join(texts))
-    async with replicas(*addresses), open_channel(*addresses) as channel:
-        await only(channel, set(texts))
+    with reserved_ports(3) as ports:
+        texts = [
+            f"unix:{tmp_path}/{n}.sock" if kind == "sockets" else f"127.0.0.1:{port}" for n, port in enumerate(ports)
+        ]
+        addresses = parse_addresses(",".join(texts))
+        async with replicas(*addresses), open_channel(*addresses) as channel:
+            await only(channel, set(texts))
 
 
 async def test_a_replica_that_drains_or_is_gone_gets_no_new_calls_and_keeps_its_streams(tmp_path: Path) -> None:
@@ -87,14 +84,14 @@ async def test_a_replica_that_drains_or_is_gone_gets_no_new_calls_and_keeps_its_
 
 async def test_a_name_is_looked_up_anew_when_its_replica_is_replaced() -> None:
     """As pods are in a cluster, a moment after the name was looked up for the first time."""
-    port = free_port()
-    before, after = (Address(host=f"127.0.0.{n}", port=port) for n in (2, 3))
     options = (*CHANNEL_OPTIONS, ("grpc.service_config", REPLICAS_CONFIG))
-    async with replicas(before, after) as servers, dns_server(before.host) as dns:
-        target = f"dns://127.0.0.1:{dns.port}/agents.test:{port}"
-        async with grpc.aio.insecure_channel(target, options=options) as channel:
-            await only(channel, {str(before)})
-            dns.addresses = [after.host]
-            await servers[0].stop()
-            ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(GetAgent)
-            assert (await ask(b"", timeout=LIMIT, wait_for_ready=True)).decode() == str(after)
+    with reserved_port("127.0.0.2", "127.0.0.3") as port:
+        before, after = (Address(host=f"127.0.0.{n}", port=port) for n in (2, 3))
+        async with replicas(before, after) as servers, dns_server(before.host) as dns:
+            target = f"dns://127.0.0.1:{dns.port}/agents.test:{port}"
+            async with grpc.aio.insecure_channel(target, options=options) as channel:
+                await only(channel, {str(before)})
+                dns.addresses = [after.host]
+                await servers[0].stop()
+                ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(GetAgent)
+                assert (await ask(b"", timeout=LIMIT, wait_for_ready=True)).decode() == str(after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from meshwright.store.redis.store import RedisStore
 from meshwright.store.refusals import StoreUnusableError
 from tests.support.certificates import write_certificate
+from tests.support.ports import reserved_port
 from tests.support.redis_server import RedisServer
 from tests.support.store_drive import ME, a_notice, a_session, taken
 
@@ -20,13 +20,11 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
     """Of a server that shows a certificate for localhost, `chain.pem`."""
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
     write_certificate(chain, key)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
     files = ["--tls-cert-file", str(chain), "--tls-key-file", str(key), "--tls-ca-cert-file", str(chain)]
-    arguments = ["--tls-port", str(port), "--bind", "127.0.0.1", "--tls-auth-clients", "no", *files]
-    with RedisServer(tmp_path, arguments=arguments):
-        yield port
+    with reserved_port() as port:
+        arguments = ["--tls-port", str(port), "--bind", "127.0.0.1", "--tls-auth-clients", "no", *files]
+        with RedisServer(tmp_path, arguments=arguments):
+            yield port
 
 
 async def test_a_store_is_used_over_tls_whose_authority_the_address_names(tls_port: int, tmp_path: Path) -> None:

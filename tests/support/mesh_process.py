@@ -17,6 +17,8 @@ from uuid import uuid4
 
 import psutil
 
+from tests.support.ports import reserved_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -58,11 +60,10 @@ class MeshProcess:
         """`localhost:PORT`, once it is ready."""
         self._temporary = temporary
         self.environment = clean_environment(
-            MESHWRIGHT_PORT="0",
             MESHWRIGHT_DATA_DIR=str(self.data_dir),
             MESHWRIGHT_LOG_FORMAT="json",
             TMPDIR=str(temporary),
-            **{"MESHWRIGHT_EGRESS_ALLOW": PAGES_OF_TESTS, **settings},
+            **{"MESHWRIGHT_PORT": "0", "MESHWRIGHT_EGRESS_ALLOW": PAGES_OF_TESTS, **settings},
         )
         self.environment[MARK] = self._mark = uuid4().hex
         self._output = folder / "up.txt"
@@ -166,8 +167,8 @@ class MeshProcess:
 @contextlib.contextmanager
 def mesh_process(folder: Path, **settings: str) -> Iterator[MeshProcess]:
     """A mesh that is ready. At the end nothing of it is left, and no service has logged an exception."""
-    with tempfile.TemporaryDirectory(prefix="mw-") as temporary:
-        mesh = MeshProcess(folder, Path(temporary), **settings)
+    with tempfile.TemporaryDirectory(prefix="mw-") as temporary, reserved_port() as port:
+        mesh = MeshProcess(folder, Path(temporary), **{"MESHWRIGHT_PORT": str(port), **settings})
         try:
             mesh.start()
             yield mesh

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Self
 
 from redis import Redis
 
+from tests.support.ports import reserved_ports
 from tests.support.redis_server import RedisServer
 
 NODES = 3
@@ -24,7 +24,7 @@ class RedisCluster:
         self._folder = folder
         self._durable = durable
         self._stack = ExitStack()
-        self.ports = _free_ports(2 * NODES)
+        self.ports = self._stack.enter_context(reserved_ports(2 * NODES))
         self.url = f"redis+cluster://127.0.0.1:{self.ports[0]}"
         self.nodes: list[RedisServer] = []
 
@@ -32,7 +32,7 @@ class RedisCluster:
         with ExitStack() as stack:
             self.nodes = [stack.enter_context(self._node(number)) for number in range(NODES)]
             self._join()
-            self._stack = stack.pop_all()
+            self._stack.push(stack.pop_all())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,11 +64,3 @@ class RedisCluster:
 def _is_whole(node: Any) -> bool:
     info = node.execute_command("CLUSTER INFO")
     return str(info["cluster_state"]) == "ok" and int(info["cluster_known_nodes"]) == NODES
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [int(free.getsockname()[1]) for free in sockets]

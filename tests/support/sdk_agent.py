@@ -16,6 +16,7 @@ from meshwright.tools.run import tools_service
 from meshwright.tools.settings import ToolSettings
 from tests.model_script import Fail, Hang, Say
 from tests.model_server import ModelServer
+from tests.support.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -35,8 +36,8 @@ class SdkAgent:
     folder: Path
     model: ModelServer
     tools_address: Address
+    address: Address
     settings: dict[str, object] = field(default_factory=dict)
-    address: Address = LOOPBACK
     _running: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -45,7 +46,7 @@ class SdkAgent:
         return str(self.address)
 
     async def start(self) -> None:
-        """Listen; after the first time on the same port again."""
+        """Listen, after a stop as well."""
         settings = AgentSettings.load(
             listen=self.address,
             data_dir=self.folder,
@@ -56,8 +57,7 @@ class SdkAgent:
             stop_grace=0.5,
             **{"hand_over_grace": 0.2, **self.settings},
         )
-        server = await self._running.enter_async_context(Server(agent_service(settings), settings))
-        self.address = server.address
+        await self._running.enter_async_context(Server(agent_service(settings), settings))
 
     async def stop(self) -> None:
         """Stop as a deployment does: streams are told to go, runs are handed over."""
@@ -74,7 +74,8 @@ async def sdk_agent(
         shared = {name: settings[name] for name in ServiceAuthentication.model_fields if name in settings}
         tool_settings = ToolSettings.load(listen=LOOPBACK, data_dir=folder, **shared)
         served = await stack.enter_async_context(Server(tools_service(tool_settings, tools), tool_settings))
-        agent = SdkAgent(folder, model, served.address, settings)
+        own = Address("127.0.0.1", stack.enter_context(reserved_port()))
+        agent = SdkAgent(folder, model, served.address, own, settings)
         await agent.start()
         stack.push_async_callback(agent.stop)
         yield agent

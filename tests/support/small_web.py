@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from meshwright.envoy.admin import Admin
 from tests.support.browser_client import BrowserClient, browser_client
 from tests.support.certificates import write_certificate
 from tests.support.dns_server import DnsServer, dns_server
+from tests.support.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -128,12 +128,11 @@ async def _listening(pages: _Pages, context: ssl.SSLContext | None = None) -> As
     app.router.add_route("*", "/{path:.*}", pages.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    port = 0
+    hosts = (PUBLIC, *INNER)
     try:
-        for host in (PUBLIC, *INNER):
-            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-            port = listener.getsockname()[1]
-            await web.SockSite(runner, listener, ssl_context=context).start()
-        yield port
+        with reserved_port(*hosts) as port:
+            for host in hosts:
+                await web.TCPSite(runner, host, port, ssl_context=context).start()
+            yield port
     finally:
         await runner.cleanup()
