@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from meshwright.serving.channel import open_channel
 from meshwright.v1 import browser_pb2 as pb
 from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 from tests.support.browser_client import (
-    PATIENCE,
     BrowserClient,
     Driving,
     Site,
@@ -30,11 +29,13 @@ from tests.support.browser_client import (
     eventually,
     fails,
 )
+from tests.support.service_process import service_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from meshwright.serving.server import Server
+    from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -122,67 +123,39 @@ def has_ended(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def files(folder: Path) -> list[Path]:
-    """What lies in the folder besides the socket."""
-    return [path for path in folder.iterdir() if path.name != "browser.sock"]
-
-
-async def serving(tmp_path: Path) -> tuple[asyncio.subprocess.Process, str]:
-    """A browser service as a process of its own, and its address."""
-    address = f"unix:{tmp_path}/browser.sock"
-    running = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "import sys; from meshwright.browser.run import run_browser; from meshwright.browser.settings import BrowserSettings;"
-        "sys.exit(run_browser(BrowserSettings.load()))",
-        env={
-            **os.environ,
-            "MESHWRIGHT_LISTEN": address,
-            "MESHWRIGHT_BROWSER_WARM": "1",
-            "MESHWRIGHT_STOP_GRACE": "0.5",
-            "TMPDIR": str(tmp_path),
-            "MESHWRIGHT_EGRESS_ALLOW": "127.0.0.1",
-        },
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    return running, address
+@contextlib.asynccontextmanager
+async def serving(folder: Path, temporary: Path) -> AsyncIterator[ServiceProcess]:
+    """A browser service as a process of its own, which serves."""
+    settings = {"MESHWRIGHT_BROWSER_WARM": "1", "MESHWRIGHT_EGRESS_ALLOW": "127.0.0.1", "TMPDIR": str(temporary)}
+    async with service_process("browser", folder, **settings) as running:
+        await running.reports(serving=True)
+        yield running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 async def test_no_process_and_no_file_outlives_the_service(tmp_path: Path, site: Site, number: signal.Signals) -> None:
     url = site.page("/outlive", "<script>setTimeout(() => { while (true); }, 100)</script>")
-    running, address = await serving(tmp_path)
-    try:
-        async with open_channel(Address.parse(address)) as channel:
-            await channel_ready(channel)
-            driving = Driving(BrowserServiceStub(channel))
-            await driving.start()
-            await driving.goto(url)
-            await driving.send(snapshot=pb.Snapshot())
-            everyone = family(psutil.Process(running.pid))
-            assert len(everyone) > 4
-            running.send_signal(number)
-            async with asyncio.timeout(PATIENCE):
-                code = await running.wait()
-            assert code == (-number if number == signal.SIGKILL else 0)
-            await eventually(lambda: all(map(has_ended, everyone)))
-    finally:
-        if running.returncode is None:
-            running.kill()
-    left = files(tmp_path)
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    async with serving(tmp_path, temporary) as running, open_channel(Address.parse(running.address)) as channel:
+        driving = Driving(BrowserServiceStub(channel))
+        await driving.start()
+        await driving.goto(url)
+        await driving.send(snapshot=pb.Snapshot())
+        everyone = family(psutil.Process(running.process.pid))
+        assert len(everyone) > 4
+        running.process.send_signal(number)
+        assert await running.end() == (-number if number == signal.SIGKILL else 0)
+        await eventually(lambda: all(map(has_ended, everyone)))
+    left = list(temporary.iterdir())
     if number == signal.SIGKILL:
         # Only a killed service leaves its folder, and the next one removes it.
-        again, _ = await serving(tmp_path)
-        await eventually(lambda: not any(path.exists() for path in left))
-        again.terminate()
-        await again.wait()
-    assert files(tmp_path) == []
-
-
-async def channel_ready(channel: Any) -> None:
-    async with asyncio.timeout(PATIENCE):
-        await channel.channel_ready()
+        assert left
+        async with serving(tmp_path, temporary) as again:
+            await eventually(lambda: not any(path.exists() for path in left))
+            again.process.terminate()
+            assert await again.end() == 0
+    assert list(temporary.iterdir()) == []
 
 
 def told_to_go(driving: Driving) -> bool:

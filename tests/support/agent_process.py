@@ -52,7 +52,7 @@ def _wait_listening(path: Path, process: subprocess.Popen[bytes]) -> None:
             probe.connect(str(path))
             return
         assert process.poll() is None, path.with_suffix(".log").read_text()
-        assert time.monotonic() < deadline, f"nothing listens on {path}"
+        assert time.monotonic() < deadline, f"nothing listens on {path}:\n{path.with_suffix('.log').read_text()}"
         time.sleep(0.02)
 
 

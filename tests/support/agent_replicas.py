@@ -22,6 +22,7 @@ from tests.model_server import ModelServer
 from tests.support.agent_mesh import AgentMesh
 from tests.support.gateway_mesh import upstream_settings
 from tests.support.mesh_process import clean_environment
+from tests.support.own_words import while_it_runs
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -51,15 +52,18 @@ class Replica:
     async def start(self) -> None:
         """Start it and wait until it says that it serves."""
         environment = {**self.environment, "MESHWRIGHT_LISTEN": str(self.address)}
-        with (self.folder / f"{self.name}.log").open("ab") as log:
+        log_path = self.folder / f"{self.name}.log"
+        with log_path.open("ab") as log:
             command = (sys.executable, "-m", "meshwright.cli.serve", self.service)
             self.process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
+        await while_it_runs(self.process, self._serves(), READY_SECONDS, log_path.read_text)
+
+    async def _serves(self) -> None:
         async with open_channel(self.address) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
-            async with asyncio.timeout(READY_SECONDS):
-                async for state in stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True):
-                    if state.status == health_pb2.HealthCheckResponse.SERVING:
-                        return
+            async for state in stub.Watch(health_pb2.HealthCheckRequest(), wait_for_ready=True):
+                if state.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""

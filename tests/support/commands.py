@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.support.mesh_process import MESHWRIGHT, clean_environment
+from tests.support.own_words import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,11 +36,15 @@ async def run(program: Path | str, *arguments: str, stdin: str = "", **environme
         stderr=asyncio.subprocess.PIPE,
         env=clean_environment(**environment),
     )
+    talk = asyncio.ensure_future(process.communicate(stdin.encode()))
     try:
-        async with asyncio.timeout(PATIENCE):
-            out, err = await process.communicate(stdin.encode())
+        await asyncio.wait((talk,), timeout=PATIENCE)
+        hung = not talk.done()
     finally:
-        await _end(process)
+        if process.returncode is None:
+            process.kill()
+        out, err = await talk
+    assert not hung, f"it did not end within {PATIENCE:g} s; it printed:\n{out.decode()}\n{err.decode()}"
     assert process.returncode is not None
     return Finished(process.returncode, out.decode(), err.decode())
 
@@ -70,7 +75,7 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
     """The first line from now on that contains the text."""
     assert stream is not None
     seen: list[str] = []
-    async with asyncio.timeout(PATIENCE):
+    async with within(PATIENCE, lambda: "".join(seen)):
         while line := (await stream.readline()).decode():
             if text in line:
                 return line

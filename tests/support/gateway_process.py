@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from tests.support.own_words import within
+
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+LIMIT = 30.0
 SERVE = """
 import sys
 from meshwright.gateway.run import run
@@ -33,7 +36,7 @@ class GatewayProcess:
     async def address(self) -> str:
         """Read the log until the gateway listens."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(15):
+        async with within(LIMIT, lambda: "".join(self.said)):
             async for line in self.process.stderr:
                 self.said.append(line.decode())
                 if "address=" in self.said[-1]:
@@ -42,7 +45,7 @@ class GatewayProcess:
 
     async def end(self) -> tuple[int | None, str]:
         """Wait for the exit code and everything that was said."""
-        async with asyncio.timeout(15):
+        async with within(LIMIT, lambda: "".join(self.said)):
             _, rest = await self.process.communicate()
         return self.process.returncode, "".join(self.said) + rest.decode()
 

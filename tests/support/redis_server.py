@@ -42,15 +42,15 @@ class RedisServer:
         assert program, "Install redis-server or valkey-server: make .make/redis does so where it can"
         kept = ["--appendonly", "yes", "--appendfsync", "always"] if self._durable else ["--appendonly", "no"]
         command = [program, "--port", "0", "--unixsocket", str(self._socket), "--save", "", *kept]
-        self._process = subprocess.Popen(
-            [*command, "--dir", str(self._folder), *self._arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        log = self._folder / "redis.log"
+        with log.open("ab") as said:
+            self._process = subprocess.Popen(
+                [*command, "--dir", str(self._folder), *self._arguments], stdout=said, stderr=said
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self._process.poll() is None, "redis-server ended at once"
-            assert time.monotonic() < deadline, "redis-server does not answer"
+            assert self._process.poll() is None, f"redis-server ended at once:\n{log.read_text()}"
+            assert time.monotonic() < deadline, f"redis-server does not answer:\n{log.read_text()}"
             time.sleep(0.01)
 
     def kill(self) -> None:

@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from meshwright.serving.health import LIVE
 from tests.support.mesh_process import clean_environment
+from tests.support.own_words import while_it_runs, within
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -37,7 +38,7 @@ class ServiceProcess:
 
     async def says(self, text: str) -> None:
         """Wait until it has printed this."""
-        async with asyncio.timeout(LIMIT):
+        async with within(LIMIT, lambda: self.said):
             while text not in self.said:
                 assert self.process.returncode is None, self.said
                 await asyncio.sleep(0.01)
@@ -45,7 +46,10 @@ class ServiceProcess:
     async def reports(self, *, serving: bool, service: str = "") -> None:
         """Wait until it says so of its health."""
         wanted = HealthCheckResponse.SERVING if serving else HealthCheckResponse.NOT_SERVING
-        async with asyncio.timeout(LIMIT), grpc.aio.insecure_channel(self.address) as channel:
+        await while_it_runs(self.process, self._reports(wanted, service), LIMIT, lambda: self.said)
+
+    async def _reports(self, wanted: int, service: str) -> None:
+        async with grpc.aio.insecure_channel(self.address) as channel:
             watch = HealthStub(channel).Watch(HealthCheckRequest(service=service), wait_for_ready=True)  # type: ignore[attr-defined]  # not in types-grpcio-health-checking
             async for answer in watch:
                 if answer.status == wanted:
@@ -60,7 +64,7 @@ class ServiceProcess:
 
     async def end(self) -> int:
         """Wait until it ends by itself; its exit code."""
-        async with asyncio.timeout(LIMIT):
+        async with within(LIMIT, lambda: self.said):
             return await self.process.wait()
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.support.mesh_process import clean_environment
+from tests.support.own_words import within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,20 +55,17 @@ class Terminal:
 
     async def shows(self, text: str, times: int = 1) -> None:
         """Wait until the text was shown so many times."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while self.text.count(text) < times:
-                    self._news.clear()
-                    await self._news.wait()
-        except TimeoutError:
-            raise AssertionError(f"{text!r} was not shown {times} times, but:\n{self.text}") from None
+        async with within(PATIENCE, lambda: self.text):
+            while self.text.count(text) < times:
+                self._news.clear()
+                await self._news.wait()
 
     async def shows_after(self, keys: str, text: str, times: int = 1) -> None:
         """Press the keys until the text was shown so many times.
 
         Python's line editor overlooks a Ctrl-C that comes while it takes in another key, until the next one comes: a person presses again.
         """
-        async with asyncio.timeout(PATIENCE):
+        async with within(PATIENCE, lambda: self.text):
             while self.text.count(text) < times:
                 self._news.clear()
                 self.type(keys)
@@ -82,7 +80,7 @@ class Terminal:
 
     async def end(self) -> int:
         """Wait for the end of the program; its exit code."""
-        async with asyncio.timeout(PATIENCE):
+        async with within(PATIENCE, lambda: self.text):
             code = await asyncio.to_thread(self.process.wait, PATIENCE)
         if self._master >= 0:
             self._read()
