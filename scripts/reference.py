@@ -18,6 +18,7 @@ from meshwright.agent.flags.catalogue import FLAGS
 from meshwright.agent.settings import AgentSettings
 from meshwright.browser import metrics as browser_metrics
 from meshwright.browser.settings import BrowserSettings
+from meshwright.deletion_cost.settings import DeletionCostSettings
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.models.settings import ModelSettings
 from meshwright.serving import rpc_metrics
@@ -42,6 +43,7 @@ SETTINGS: Mapping[str, type[MeshSettings]] = {
     "tools": ToolSettings,
     "browser": BrowserSettings,
     "site": SiteSettings,
+    "deletion-cost": DeletionCostSettings,
 }
 """The tables of settings, by the names of their places in the page."""
 

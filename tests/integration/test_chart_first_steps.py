@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.chart import AUTH, CANARY, SHARED, Object, render, rendered
+from tests.support.chart import AUTH, CANARY, DELETION_COST, SHARED, Object, render, rendered
 
 
 def test_helm_test_gives_the_mesh_a_real_task() -> None:
@@ -48,8 +48,10 @@ def test_with_login_helm_test_shows_a_token() -> None:
             ["port-forward"],
         ),
         ({"files": SHARED, "canary": CANARY}, ["The canary gets 10 % of new sessions"], []),
+        ({"browser": {"replicas": 2}}, ["Set\nbrowser.deletionCost.enabled=true"], ["mesh-deletion-cost"]),
+        (DELETION_COST, ["rollout status deployment/mesh-deletion-cost"], ["browser.deletionCost.enabled=true"]),
     ],
-    ids=["default", "login", "planner", "file", "no sandbox", "ingress", "canary"],
+    ids=["default", "login", "planner", "file", "no sandbox", "ingress", "canary", "browsers", "cost"],
 )
 def test_the_notes_say_what_to_do_next(values: Object, said: list[str], unsaid: list[str]) -> None:
     notes = render(values).notes

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from meshwright.egress.special_ranges import SPECIAL_V4, SPECIAL_V6, WEB_V6
-from tests.support.chart import FOLDER, VALUES_FILES, Manifest, Object, nested, render, rendered
+from tests.support.chart import FOLDER, VALUES_FILES, Object, nested, render, rendered
+from tests.support.chart_ways import open_ways, selects
 
 FLOWS = {
     ("gateway", "agent", 8081),
@@ -26,43 +27,6 @@ FLOWS = {
 
 SHOP = "mesh-web:8084,mesh-web.agents:8084,mesh-web.agents.svc:8084,mesh-web.agents.svc.cluster.local:8084"
 """The demo shop, by each of its names in the cluster."""
-
-
-def components(manifest: Manifest) -> dict[str, Object]:
-    """A pod of each component: its labels and named ports."""
-    return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in manifest.pods.values()}
-
-
-def selects(selector: Object, pod: Object) -> bool:
-    return bool(selector.get("matchLabels", {}).items() <= pod["metadata"]["labels"].items())
-
-
-def port_numbers(rule: Object, pod: Object) -> set[int]:
-    named = {
-        port["name"]: port["containerPort"] for each in pod["spec"]["containers"] for port in each.get("ports", [])
-    }
-    return {
-        it["port"] if isinstance(it["port"], int) else named[it["port"]]
-        for it in rule["ports"]
-        if it["port"] in named or isinstance(it["port"], int)
-    }
-
-
-def open_ways(manifest: Manifest, direction: str) -> set[tuple[str, str, int]]:
-    """From, to and port of what the policies' `ingress` or `egress` lets through inside the release."""
-    pods = components(manifest)
-    ways = set()
-    for policy in manifest.of("NetworkPolicy").values():
-        for name, pod in pods.items():
-            if not selects(policy["spec"]["podSelector"], pod):
-                continue
-            for rule in policy["spec"].get(direction, []):
-                peers = rule.get("from" if direction == "ingress" else "to", [])
-                for other, other_pod in pods.items():
-                    if any(selects(peer["podSelector"], other_pod) for peer in peers if "podSelector" in peer):
-                        source, target = (other, name) if direction == "ingress" else (name, other)
-                        ways |= {(source, target, port) for port in port_numbers(rule, pods[target])}
-    return ways
 
 
 def test_everything_is_denied_that_is_not_allowed() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from meshwright.agent.settings import AgentSettings
 from meshwright.browser.settings import BrowserSettings
+from meshwright.deletion_cost.settings import DeletionCostSettings
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.serving.health import LIVE
 from meshwright.serving.server import CLEAN_UP_SECONDS, DRAIN_HOOK_SECONDS
@@ -23,6 +24,7 @@ SETTINGS: dict[str, type[MeshSettings]] = {
     "gateway": GatewaySettings,
     "web": SiteSettings,
 }
+SETTINGS_OF_ALL: dict[str, type[MeshSettings]] = {**SETTINGS, "deletion-cost": DeletionCostSettings}
 GRPC_SERVICES = ("agent", "tools", "browser")
 
 
@@ -63,7 +65,7 @@ def test_pods_mount_nothing_of_their_node(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VALUES_FILES)
-def test_each_component_has_an_identity_of_its_own_and_only_a_canary_asks_for_a_right(name: str) -> None:
+def test_each_component_has_an_identity_of_its_own_and_only_two_ask_for_a_right(name: str) -> None:
     manifest = rendered(name)
     assert all(it["automountServiceAccountToken"] is False for it in manifest.of("ServiceAccount").values())
     rights = (
@@ -72,7 +74,7 @@ def test_each_component_has_an_identity_of_its_own_and_only_a_canary_asks_for_a_
         | manifest.of("RoleBinding")
         | manifest.of("ClusterRoleBinding")
     )
-    assert rights.keys() == ({"mesh-traffic"} if name == "canary" else set())
+    assert rights.keys() == {"canary": {"mesh-traffic"}, "production": {"mesh-deletion-cost"}}.get(name, set())
     for component, spec, _ in pods(manifest):
         if component != "test":
             assert spec["serviceAccountName"] == f"mesh-{component}"
@@ -84,20 +86,20 @@ def test_every_variable_is_a_setting_of_the_service_and_set_once(name: str) -> N
     for component, _, container in pods(rendered(name)):
         names = [it["name"] for it in container.get("env", [])]
         assert len(names) == len(set(names)), component
-        if component in SETTINGS:
-            known = {row.variable for row in documented(SETTINGS[component])}
+        if component in SETTINGS_OF_ALL:
+            known = {row.variable for row in documented(SETTINGS_OF_ALL[component])}
             assert set(names) <= known, component
 
 
 @pytest.mark.parametrize("name", VALUES_FILES)
 def test_services_take_the_values_that_the_chart_gives_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for component, _, container in pods(rendered(name)):
-        if component not in SETTINGS:
+        if component not in SETTINGS_OF_ALL:
             continue
         with monkeypatch.context() as patch:
             for it in container["env"]:
                 patch.setenv(it["name"], it.get("value", "redis://redis:6379/0"))
-            SETTINGS[component].load()
+            SETTINGS_OF_ALL[component].load()
 
 
 def test_a_setting_of_the_values_wins_over_the_charts_own() -> None:

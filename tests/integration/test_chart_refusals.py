@@ -41,6 +41,9 @@ WRONG_VALUES = [
     (nested(browser__sandbox="maybe"), "sandbox"),
     (nested(browser__seccomp__type="None"), "type"),
     (nested(browser__autoscaling__by="memory"), "by"),
+    (nested(browser__deletionCost="on"), "deletionCost"),
+    (nested(browser__deletionCost__replicas=2), "replicas"),
+    (nested(browser__deletionCost__settings__interval="1"), "interval"),
     (nested(gateway__service__type="ExternalName"), "type"),
     (nested(gateway__allowedHosts=["https://mesh.example.com"]), "allowedHosts"),
     (nested(gateway__corsOrigins=["*"]), "corsOrigins"),
@@ -141,6 +144,14 @@ CONTRADICTIONS = [
     ),
     (nested(browser__sandbox="on"), r"browser\.sandbox=on .*Set the type to Localhost"),
     (nested(browser__warm=9), r"browser\.warm=9 .*Set warm to at most capacity"),
+    (
+        nested(browser__deletionCost__enabled=True, browser__replicas=3),
+        r"browser\.deletionCost\.enabled=true reads a figure.*Set metrics\.enabled=true",
+    ),
+    (
+        nested(browser__deletionCost__enabled=True, metrics__enabled=True),
+        r"there is one at most\. Set browser\.replicas to at least 2 or browser\.autoscaling",
+    ),
     (nested(web__demo=False), r"Set web\.demo=true, or test\.task"),
 ]
 

@@ -21,7 +21,7 @@ from meshwright.v1.browser_service_pb2 import AcquireLeaseRequest, ReleaseLeaseR
 from tests.model_script import Call, Fail, Hang, Say, in_turn
 from tests.support.agent_mesh import AgentMesh, agent_mesh
 from tests.support.agent_tools import gate_tool
-from tests.support.scraper import LIMIT, Scraper
+from tests.support.scraper import LIMIT, Scraper, metrics_address
 from tests.support.tool_mesh import browser_server
 from tests.support.tool_stream import tool_server
 
@@ -33,10 +33,7 @@ ANYWHERE = "127.0.0.1:0"
 
 
 def scraper() -> Scraper:
-    metrics = installed_metrics()
-    assert metrics is not None
-    assert metrics.address is not None
-    return Scraper(str(metrics.address))
+    return Scraper(str(metrics_address()))
 
 
 @pytest.fixture

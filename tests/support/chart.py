@@ -30,6 +30,9 @@ SHARED: Object = {"volume": {"accessMode": "ReadWriteMany"}}
 CANARY: Object = {"enabled": True, "weight": 10, "image": {"tag": "0.2.0"}}
 """Values of `canary`: a second version beside the first; needs SHARED."""
 
+DELETION_COST: Object = {"metrics": {"enabled": True}, "browser": {"replicas": 3, "deletionCost": {"enabled": True}}}
+"""Values: browser pods that are told apart by their leases."""
+
 
 @dataclass(frozen=True)
 class Manifest:

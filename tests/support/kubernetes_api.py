@@ -58,7 +58,9 @@ class KubernetesApi:
         """The folder that a pod has its identity in."""
         self.asked: list[str] = []
         self.token = "first"
-        """That of gateways."""
+        """That of the pod."""
+        self.rights = GATEWAY
+        """What the pod may do."""
         self.operators: dict[str, Rights] = {"operator": OPERATOR}
         """What else may do what, by its token."""
         self.port = 0
@@ -88,15 +90,19 @@ class KubernetesApi:
     async def start(self) -> None:
         """Listen, on the port of before."""
         app = web.Application(middlewares=[_tell_refusals])
-        app.router.add_get(COLLECTION + "/{name}", self._get)
-        app.router.add_patch(COLLECTION + "/{name}", self._patch)
-        app.router.add_get(COLLECTION, self._watch)
-        app.router.add_get(PODS, self._list)
+        self.add_routes(app.router)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """What can be asked for."""
+        router.add_get(COLLECTION + "/{name}", self._get)
+        router.add_patch(COLLECTION + "/{name}", self._patch)
+        router.add_get(COLLECTION, self._watch)
+        router.add_get(PODS, self._list)
 
     async def stop(self) -> None:
         """Be away; connections end."""
@@ -140,7 +146,7 @@ class KubernetesApi:
     def _check(self, request: web.Request, verb: str, resource: str, name: str = "") -> None:
         self.asked.append(str(request.rel_url))
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        rights = GATEWAY if token == self.token else self.operators.get(token)
+        rights = self.rights if token == self.token else self.operators.get(token)
         if rights is None:
             raise RefusedError(401, "Unauthorized")
         if (verb, resource, name) not in rights:
@@ -149,13 +155,13 @@ class KubernetesApi:
                 403,
                 f'{what} is forbidden: User "{token}" cannot {verb} resource "{resource}" in API group "" in the namespace "{NAMESPACE}"',
             )
-        if name and name not in self.configmaps and verb != "watch":
+        if resource == "configmaps" and name and name not in self.configmaps and verb != "watch":
             raise RefusedError(404, f'configmaps "{name}" not found')
 
     async def _get(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self._check(request, "get", "configmaps", name)
-        return _answer(self._object(name))
+        return answer(self._object(name))
 
     async def _patch(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -170,13 +176,13 @@ class KubernetesApi:
             )
         data = {**self.configmaps[name], **patch["data"]}
         await self.put({key: value for key, value in data.items() if value is not None}, name)
-        return _answer(self._object(name))
+        return answer(self._object(name))
 
     async def _list(self, request: web.Request) -> web.Response:
         self._check(request, "list", "pods")
         wanted = dict(it.split("=") for it in request.query["labelSelector"].split(","))
         found = [pod for pod in self.pods if wanted.items() <= pod["metadata"]["labels"].items()]
-        return _answer({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": found})
+        return answer({"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": found})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         # With a Role that names one object, a watch is allowed only if it asks for that one.
@@ -203,7 +209,7 @@ class KubernetesApi:
             del self._watching[task]
 
 
-def _answer(content: dict[str, Any], code: int = 200) -> web.Response:
+def answer(content: dict[str, Any], code: int = 200) -> web.Response:
     return web.Response(body=json.dumps(content).encode(), content_type="application/json", status=code)
 
 
@@ -212,7 +218,7 @@ async def _tell_refusals(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except RefusedError as refused:
-        return _answer(_status(refused.code, str(refused)), refused.code)
+        return answer(_status(refused.code, str(refused)), refused.code)
 
 
 def _status(code: int, message: str) -> dict[str, Any]:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from meshwright.serving.metrics import installed_metrics
+
+if TYPE_CHECKING:
+    from meshwright.serving.address import Address
+
 LIMIT = 10.0
+
+
+def metrics_address() -> Address:
+    """Where this process tells its metrics."""
+    metrics = installed_metrics()
+    assert metrics is not None
+    assert metrics.address is not None
+    return metrics.address
 
 
 class Scraper:

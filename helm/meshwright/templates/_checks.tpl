@@ -6,6 +6,7 @@
 {{- include "meshwright.check-scaling" . -}}
 {{- include "meshwright.check-canary" . -}}
 {{- include "meshwright.check-browser" . -}}
+{{- include "meshwright.check-deletion-cost" . -}}
 {{- include "meshwright.check-flags" . -}}
 {{- include "meshwright.check-test" . -}}
 {{- end }}
@@ -150,6 +151,20 @@
 {{- end }}
 {{- if gt (int .warm) (int .capacity) }}
 {{- fail (printf "browser.warm=%d contexts stand ready for browser.capacity=%d leases. Set warm to at most capacity." (int .warm) (int .capacity)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "meshwright.check-deletion-cost" -}}
+{{- if .Values.browser.deletionCost.enabled }}
+{{- if semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version }}
+{{- fail (printf "browser.deletionCost.enabled=true needs Kubernetes 1.30 or newer, whose ValidatingAdmissionPolicy keeps it to one annotation, and this is %s. Set browser.deletionCost.enabled=false." .Capabilities.KubeVersion.Version) }}
+{{- end }}
+{{- if not .Values.metrics.enabled }}
+{{- fail "browser.deletionCost.enabled=true reads a figure that the browsers report. Set metrics.enabled=true." }}
+{{- end }}
+{{- if le (int (include "meshwright.most" (dict "root" . "component" "browser"))) 1 }}
+{{- fail "browser.deletionCost.enabled=true says which of several browser pods is to go first, and there is one at most. Set browser.replicas to at least 2 or browser.autoscaling.enabled=true, or deletionCost.enabled=false." }}
 {{- end }}
 {{- end }}
 {{- end }}

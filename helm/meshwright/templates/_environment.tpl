@@ -117,6 +117,12 @@
 - {name: MESHWRIGHT_SITE_DEMO, value: {{ .root.Values.web.demo | quote }}}
 {{- end }}
 
+{{- define "meshwright.deletion-cost-env" -}}
+{{ include "meshwright.env" . }}
+- {name: MESHWRIGHT_DELETION_COST_SERVICE, value: "{{ .root.Release.Namespace }}/{{ include "meshwright.fullname" .root }}-browser-metrics"}
+- {name: MESHWRIGHT_DELETION_COST_MARK, value: /tmp/said}
+{{- end }}
+
 {{/* Names under which the gateway answers: on the pod itself, in the cluster, and outside. */}}
 {{- define "meshwright.allowed-hosts" -}}
 {{- $service := printf "%s-gateway" (include "meshwright.fullname" .) -}}

@@ -53,6 +53,15 @@ policyTypes: [Ingress, Egress]
   {{- end }}
 {{- end }}
 
+{{/* Kubernetes' API, by the Service's port or that of its servers. */}}
+{{- define "meshwright.api-server-rule" -}}
+- ports: [{port: 443}, {port: 6443}]
+  {{- with .Values.networkPolicy.apiServerTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
 {{- define "meshwright.store-rule" -}}
 {{- if .Values.redis.bundled -}}
 {{ include "meshwright.flow" (dict "root" . "to" "redis" "port" 6379) }}

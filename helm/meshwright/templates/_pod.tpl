@@ -1,4 +1,4 @@
-{{/* Parts of pods. Each takes (dict "root" $ "component" "agent"). */}}
+{{/* Parts of pods. Each takes (dict "root" $ "component" "agent"), and "values" where those of the component have another name or place. */}}
 
 {{/* How a pod may run: as nobody in particular, with nothing it does not need. */}}
 {{- define "meshwright.pod-security" -}}
@@ -21,7 +21,7 @@ capabilities:
 
 {{/* Where a pod may run. */}}
 {{- define "meshwright.placement" -}}
-{{- $values := index .root.Values .component -}}
+{{- $values := default (index .root.Values .component) .values -}}
 {{- $affinity := deepCopy $values.affinity -}}
 {{- if and (has .component (list "agent" "tools")) (include "meshwright.volume-of" .) (eq .root.Values.files.volume.accessMode "ReadWriteOnce") -}}
 {{- $mine := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" (dict "meshwright-files" .root.Release.Name)) -}}
@@ -62,7 +62,7 @@ topologySpreadConstraints:
 {{- if include "meshwright.volume-of" . }}
 meshwright-files: {{ .root.Release.Name }}
 {{- end }}
-{{- with (index .root.Values .component).podLabels }}
+{{- with (default (index .root.Values .component) .values).podLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

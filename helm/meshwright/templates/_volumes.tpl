@@ -16,6 +16,16 @@
 {{- end }}
 {{- end }}
 
+{{/* What a pod shows to Kubernetes' API. */}}
+{{- define "meshwright.identity-volume" -}}
+- name: identity
+  projected:
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3600}
+      - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+      - downwardAPI: {items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]}
+{{- end }}
+
 {{/* The keys of authentication. The gateway vouches for nobody, so it has no mesh key. */}}
 {{- define "meshwright.auth-volumes" -}}
 {{- with .root.Values.auth -}}

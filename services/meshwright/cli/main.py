@@ -77,7 +77,9 @@ def up(
 
 @app.command()
 def serve(
-    service: Annotated[str, typer.Argument(metavar="agent|tools|browser|gateway|site", help="The service.")],
+    service: Annotated[
+        str, typer.Argument(metavar="agent|tools|browser|gateway|site|deletion-cost", help="The service.")
+    ],
     listen: Annotated[str | None, typer.Option(help="Where an inner service listens: host:port or unix:/path.")] = None,
     host: Annotated[str | None, typer.Option(help="Where the gateway listens.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="The gateway's port.")] = None,
@@ -166,7 +168,8 @@ def doctor(
 def settings(
     form: Annotated[str, typer.Option("--format", metavar="text|markdown|json", help="How to print them.")] = "text",
     service: Annotated[
-        str | None, typer.Argument(metavar="[agent|tools|browser|gateway|site]", help="Only those of this service.")
+        str | None,
+        typer.Argument(metavar="[agent|tools|browser|gateway|site|deletion-cost]", help="Only those of this service."),
     ] = None,
 ) -> None:
     """List everything that can be set by environment.

@@ -79,12 +79,24 @@ def _site(flags: Flags) -> int:
     return 0
 
 
+def _deletion_cost(flags: Flags) -> int:
+    from meshwright.deletion_cost.run import run_deletion_cost
+    from meshwright.deletion_cost.settings import DeletionCostSettings
+    from meshwright.serving.logs import configure_logs
+
+    settings = DeletionCostSettings.load(**flags)
+    configure_logs(settings, "deletion-cost")
+    asyncio.run(run_deletion_cost(settings))
+    return 0
+
+
 SERVICES: Mapping[str, Callable[[Flags], int]] = {
     "agent": _agent,
     "tools": _tools,
     "browser": _browser,
     "gateway": _gateway,
     "site": _site,
+    "deletion-cost": _deletion_cost,
 }
 
 

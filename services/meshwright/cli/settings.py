@@ -69,6 +69,7 @@ def collect() -> list[Row]:
 def _classes() -> Iterator[tuple[str, type[MeshSettings]]]:
     from meshwright.agent.settings import AgentSettings
     from meshwright.browser.settings import BrowserSettings
+    from meshwright.deletion_cost.settings import DeletionCostSettings
     from meshwright.gateway.settings import GatewaySettings
     from meshwright.site.settings import SiteSettings
     from meshwright.tools.settings import ToolSettings
@@ -78,6 +79,7 @@ def _classes() -> Iterator[tuple[str, type[MeshSettings]]]:
     yield "tools", ToolSettings
     yield "browser", BrowserSettings
     yield "site", SiteSettings
+    yield "deletion-cost", DeletionCostSettings
 
 
 def _default(variable: str, default: str) -> str:

@@ -1,0 +1,1 @@
+"""In a cluster: the pods of browsers are told by their leases apart, so that those without go first when there are to be fewer."""
