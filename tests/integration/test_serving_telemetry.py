@@ -168,6 +168,22 @@ def test_log_lines_say_for_which_run_and_in_which_trace() -> None:
     assert (line["event"], line["service"], line["run_id"], line["trace_id"]) == ("hello", "agent", "run_1", TRACE_ID)
 
 
+ASK_A_SERVER = """
+import httpx2
+from meshwright.serving.logs import configure_logs
+from meshwright.serving.settings import MeshSettings
+
+configure_logs(MeshSettings.load(log_level="debug"), "gateway")
+with httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(200))) as client:
+    client.get("http://example.com")
+"""
+
+
+def test_clients_of_http_tell_nothing_of_calls_that_went_well() -> None:
+    done = subprocess.run([sys.executable, "-c", ASK_A_SERVER], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("own", "left", "expected"),
     [(5.0, 2.0, 2.0), (1.0, 9.0, 1.0), (None, 3.0, 3.0), (4.0, None, 4.0), (None, None, None)],

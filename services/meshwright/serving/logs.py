@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from meshwright.serving.settings import MeshSettings
 
-# These tell at INFO what our own access log tells already.
-CHATTY = ("httpx", "httpcore", "aiohttp.access", "uvicorn.access")
+# These tell of every call, at INFO or in ten lines at DEBUG; what matters of it our own lines tell.
+CHATTY = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvicorn.access")
 
 
 def configure_logs(settings: MeshSettings, service: str) -> None:
