@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -19,7 +20,11 @@ _folder = pytest.StashKey[Path]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Put all that is temporary into one folder of this run, with a short path wherever the system's is: a socket's has 103 bytes."""
+    """Put all that is temporary into one folder of this run, with a short path wherever the system's is: a socket's has 103 bytes.
+
+    And hear Ctrl-C: a shell's job in the background ignores it, and so would the programs that tests press it for.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = getattr(config, "workerinput", None)
     if worker is None:
         folder = config.stash[_folder] = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))

@@ -158,6 +158,26 @@ async def test_no_process_and_no_file_outlives_the_service(tmp_path: Path, site:
     assert list(temporary.iterdir()) == []
 
 
+def begun(service: psutil.Process, temporary: Path, moment: str) -> bool:
+    """Whether its start has come so far."""
+    commands = [" ".join(command_line(each)) for each in service.children(recursive=True)]
+    return any(temporary.iterdir()) if moment == "a folder" else any(moment in command for command in commands)
+
+
+@pytest.mark.parametrize("moment", ["a folder", "run-driver", "--remote-debugging-pipe"])
+async def test_nothing_outlives_a_service_that_is_stopped_while_it_starts(tmp_path: Path, moment: str) -> None:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    async with service_process("browser", tmp_path, TMPDIR=str(temporary)) as running:
+        service = psutil.Process(running.process.pid)
+        await eventually(lambda: begun(service, temporary, moment))
+        everyone = family(service)
+        running.process.terminate()
+        assert await running.end() == 0, running.said
+    await eventually(lambda: all(map(has_ended, everyone)))
+    assert list(temporary.iterdir()) == []
+
+
 def told_to_go(driving: Driving) -> bool:
     return any(frame.HasField("going_away") for frame in driving.frames)
 

@@ -41,8 +41,8 @@ class Driver:
             try:
                 playwright = await asyncio.shield(starting)
             except asyncio.CancelledError:
-                # Cut in the middle, Playwright would leave its process behind.
-                starting.add_done_callback(_stop_unwanted)
+                # Cut in the middle, Playwright would leave its process behind, which goes on writing where its files are.
+                await _stop_unwanted(starting)
                 raise
             new = [child for child in psutil.Process().children() if child.pid not in before]
         return cls(playwright, new[0] if new else None)
@@ -66,14 +66,10 @@ async def _start(folder: Path) -> Playwright:
         return await async_playwright().start()
 
 
-_unwanted: set[asyncio.Task[None]] = set()
-
-
-def _stop_unwanted(started: asyncio.Task[Playwright]) -> None:
-    if not started.cancelled() and started.exception() is None:
-        stopping = asyncio.create_task(started.result().stop())
-        _unwanted.add(stopping)
-        stopping.add_done_callback(_unwanted.discard)
+async def _stop_unwanted(starting: asyncio.Task[Playwright]) -> None:
+    with suppress(*DRIVER_ERRORS, TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await (await starting).stop()
 
 
 @contextmanager

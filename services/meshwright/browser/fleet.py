@@ -76,7 +76,13 @@ class Fleet:
     async def start(self) -> None:
         """Start the first browser, and the others in the background. Raises StartupError with words for the operator."""
         self._plan = _plan(self._settings, self._proxy)
-        self._scratch = await asyncio.to_thread(Scratch)
+        making = asyncio.create_task(asyncio.to_thread(Scratch))
+        try:
+            self._scratch = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # The thread makes it all the same, and `stop` has to know of it.
+            self._scratch = await making
+            raise
         try:
             first = await self._first(self._plan)
         except (PlaywrightError, TimeoutError, OSError) as error:
