@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import os
 import signal
 import sys
@@ -202,20 +203,31 @@ async def raw(handler: Any) -> AsyncIterator[Address]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n" + b"# nothing\n" * 1000
-PACKED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b"
-MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 28\r\n\r\nmeshwright_browser_leased 3\n"
-ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+FIGURE = b"meshwright_browser_leased 3\n"
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+ENDLESS = OK + b"# nothing\n" * 1000
+LATE = OK + b"# nothing\n" * 2000 + FIGURE
+PACKED = OK.replace(b"OK\r\n", b"OK\r\nContent-Encoding: gzip\r\n") + gzip.compress(FIGURE)
+MISSING = b"HTTP/1.1 404 Not Found\r\n\r\n" + FIGURE
+ELSEWHERE = b"HTTP/1.1 302 Found\r\nLocation: http://%s/metrics\r\n\r\n"
+ODD = {
+    "endless": ENDLESS,
+    "late": LATE,
+    "packed": PACKED,
+    "missing": MISSING,
+    "elsewhere": ELSEWHERE,
+    "nonsense": b"?\r\n\r\n",
+}
 
 
-@pytest.mark.parametrize("answer", [ENDLESS, PACKED, MISSING, ELSEWHERE, b"nonsense\r\n\r\n"])
+@pytest.mark.parametrize("answer", ODD.values(), ids=ODD.keys())
 async def test_a_pod_that_answers_something_else_is_not_believed(
     api: BrowserPodsApi, mark: Path, answer: bytes
 ) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         with contextlib.suppress(ConnectionError):
-            writer.write(answer)
+            writer.write(answer.replace(b"%s", str(api.address_of("other")).encode()))
             while answer is ENDLESS:
                 writer.write(answer)
                 await writer.drain()

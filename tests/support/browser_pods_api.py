@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from meshwright.deletion_cost.pods import ANNOTATION
+from meshwright.serving.address import Address
 from tests.support.kubernetes_api import NAMESPACE, PODS, KubernetesApi, RefusedError, answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    from meshwright.serving.address import Address
 
 SERVICE = "mesh-browser-metrics"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
@@ -62,6 +61,11 @@ class BrowserPodsApi(KubernetesApi):
         del self.costs[name]
         if slice_too:
             del self._slices[name]
+
+    def address_of(self, name: str) -> Address:
+        """Where the pod's figures are."""
+        found = self._slices[name]
+        return Address(found["endpoints"][0]["addresses"][0], found["ports"][1]["port"])
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """See KubernetesApi."""
