@@ -78,12 +78,12 @@ class ModelServer:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    async def wait_abandoned(self, count: int = 1, timeout: float = 5.0) -> None:
+    async def wait_abandoned(self, count: int = 1, timeout: float = 30.0) -> None:
         """Wait until `count` clients went away in the middle of their answers."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: self.abandoned >= count)
 
-    async def wait_requests(self, count: int = 1, timeout: float = 5.0) -> None:
+    async def wait_requests(self, count: int = 1, timeout: float = 30.0) -> None:
         """Wait until `count` requests have come."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(lambda: len(self.requests) >= count)

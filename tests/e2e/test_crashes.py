@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.support.mesh_process import MeshProcess
 
-PATIENCE = 45.0
+PATIENCE = 60.0
 MODEL = "openai:scripted"
 
 

@@ -75,11 +75,11 @@ async def test_ctrl_c_cancels_the_run(mesh: MeshProcess, model_port: int) -> Non
     arguments = ("run", "talk", "--address", mesh.address, "--model", "openai:scripted")
     async with ModelServer([Say("Well, "), Hang()], model_port) as model, started(MESHWRIGHT, *arguments) as command:
         await line_with(command.stderr, "model openai:scripted")
-        await model.wait_requests(timeout=20)
+        await model.wait_requests()
         command.send_signal(signal.SIGINT)
         await line_with(command.stderr, "The run was cancelled.")
         assert await command.wait() == 3
-        await model.wait_abandoned(timeout=20)
+        await model.wait_abandoned()
 
 
 async def test_a_run_over_its_time_has_its_own_exit_code(mesh: MeshProcess, model_port: int) -> None:

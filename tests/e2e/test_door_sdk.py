@@ -115,7 +115,7 @@ async def test_a_program_cancels_its_run(mesh: MeshProcess, model_port: int) -> 
             if isinstance(event, RunFinished):
                 with pytest.raises(RunCancelled):
                     event.raise_for_outcome()
-        await model.wait_abandoned(timeout=20)
+        await model.wait_abandoned()
 
 
 async def test_sessions_and_runs_are_found_again(mesh: MeshProcess) -> None:

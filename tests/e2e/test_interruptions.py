@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.mesh_process import MeshProcess
     from tests.support.web_pages import WebPages
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 PROGRAM = """
 import asyncio, sys
 from meshwright import Mesh

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.mesh_process import MeshProcess
     from tests.support.web_pages import WebPages
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 NOTES = {"north.txt": "The north wind blows.", "south.txt": "The south wind sleeps."}
 
 

@@ -11,7 +11,7 @@ from tests.support.scraper import Scraper
 if TYPE_CHECKING:
     from tests.support.mesh_process import MeshProcess
 
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 def scraper(mesh: MeshProcess, service: str) -> Scraper:

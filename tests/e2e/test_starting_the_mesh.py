@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.mesh_process import MeshProcess
 
-SOON = 15.0
+SOON = 60.0
 """Seconds, on a busy machine. Nobody waits for a mesh that cannot start."""
 
 

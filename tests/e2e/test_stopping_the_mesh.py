@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from tests.support.mesh_process import MeshProcess
 
-PATIENCE = 30.0
-GONE_SECONDS = 15.0
+PATIENCE = 60.0
+GONE_SECONDS = 60.0
 
 
 @pytest.fixture

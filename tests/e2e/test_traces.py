@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from meshwright.client import Event
     from tests.support.mesh_process import MeshProcess
 
-LIMIT = 30.0
+LIMIT = 60.0
 AGENT = "meshwright.v1.AgentService"
 
 

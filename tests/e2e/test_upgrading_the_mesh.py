@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.mesh_process import MeshProcess
 
-PATIENCE = 45.0
+PATIENCE = 60.0
 RUNNING = {OLD: as_before(), NEW: {}}
 TOLD = {OLD: PREVIOUS.version, NEW: version("meshwright")}
 

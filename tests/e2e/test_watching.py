@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.mesh_process import MeshProcess
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 WATCH = "/meshwright.v1.AgentService/WatchSession"
 
 

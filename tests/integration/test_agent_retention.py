@@ -22,7 +22,7 @@ from tests.model_script import Call, Say, in_order
 from tests.support.agent_mesh import AgentMesh, agent_mesh
 from tests.support.store_drive import ME, a_claim, a_notice, a_run, a_session, an_end
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 FEW = 3
 """Events that are kept in any case: those of the last run."""
 

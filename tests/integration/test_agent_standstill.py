@@ -22,7 +22,7 @@ from tests.support.agent_mesh import agent_mesh
 from tests.support.agent_replicas import Fleet, agent_fleet
 from tests.support.agent_tools import counting_tool
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 async def ended_calmly(fleet: Fleet) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.support.service_process import ServiceProcess
 
-LIMIT = 30.0
+LIMIT = 60.0
 SERVICE = "meshwright.v1.AgentService"
 
 

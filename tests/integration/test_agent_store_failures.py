@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.support.agent_mesh import agent_mesh
 
 LEASE = 0.4
 FAILING_SECONDS = 1.7
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 async def test_a_run_whose_events_cannot_be_stored_is_tried_again_at_the_pace_of_leases(
@@ -56,8 +57,9 @@ async def test_a_run_whose_events_cannot_be_stored_is_tried_again_at_the_pace_of
         run = await mesh.start(session_id, "task")
         async with asyncio.timeout(PATIENCE):
             await begun.wait()
+        since = time.monotonic()
         await asyncio.sleep(FAILING_SECONDS)
-        assert len(attempts) <= 1 + FAILING_SECONDS / LEASE
+        assert len(attempts) <= 1 + (time.monotonic() - since) / LEASE
         failing.clear()
         events = await mesh.events(session_id, run.run_id)
         assert events[-1].run_finished.answer == "Hello."

@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import Value
 
 from meshwright.v1 import browser_pb2 as pb
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
+from tests.support.browser_client import PATIENCE, BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -140,7 +140,7 @@ async def test_waiting_ends_at_the_deadline(driving: Driving, site: Site) -> Non
         started = time.monotonic()
         error = await fails(driving.run(timeout=0.2, wait=condition))
         assert (error.reason_name, error.metadata) == ("DEADLINE_EXCEEDED", {"timeout_ms": "200"})
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < PATIENCE / 2
 
 
 async def test_evaluates_expressions_and_functions_with_an_argument(driving: Driving, site: Site) -> None:

@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from meshwright.v1 import browser_pb2 as pb
 from meshwright.v1.browser_service_pb2 import DriveRequest
 from meshwright.v1.stream_pb2 import Close
-from tests.support.browser_client import BrowserClient, Driving, Site, browser_client, fails
+from tests.support.browser_client import PATIENCE, BrowserClient, Driving, Site, browser_client, fails
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -124,7 +124,7 @@ async def test_commands_on_one_tab_run_in_order_and_on_two_at_once(browser: Brow
     together = asyncio.Barrier(2)
 
     async def meet(_request: web.Request) -> web.StreamResponse:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await together.wait()
         return web.Response(text="<title>Met</title>", content_type="text/html")
 
@@ -235,7 +235,7 @@ async def test_a_spinning_page_costs_its_deadline_and_nobody_else(browser: Brows
         assert "Calm" in (await other.snapshot()).text
         for each in stuck:
             assert (await fails(each)).reason_name == "DEADLINE_EXCEEDED"
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < PATIENCE / 2
         assert (await driving.run(open_tab=pb.OpenTab(url=other_url))).tab.title == "Calm"
         await driving.run("t1", close_tab=pb.CloseTab())
         assert len((await driving.run(list_tabs=pb.ListTabs())).tabs.tabs) == 1
@@ -271,7 +271,7 @@ async def test_a_client_that_vanishes_gives_its_browser_back_at_once(browser: Br
         driving.call.cancel()
         started = time.monotonic()
         await browser.pool_when(nothing_leased)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < PATIENCE / 4
 
 
 async def test_a_client_that_vanishes_from_the_queue_leaves_it(browser: BrowserClient) -> None:

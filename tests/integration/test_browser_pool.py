@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,7 @@ async def test_a_worn_browser_is_replaced_while_its_leases_go_on(
 
 
 async def test_a_warm_lease_takes_milliseconds(browser: BrowserClient) -> None:
-    """Far above the budget of docs/benchmarks.md, which is measured on a quiet machine: this finds a lost warm path."""
+    """The best of many, since a busy machine holds up most, and far above the budget of docs/benchmarks.md: this finds a lost warm path."""
     took = []
     for _ in range(15):
         await browser.pool_when(lambda pool: pool.warm == 2 and pool.leased == 0)
@@ -153,4 +152,4 @@ async def test_a_warm_lease_takes_milliseconds(browser: BrowserClient) -> None:
         async with browser.drive() as driving:
             took.append(time.monotonic() - started)
             assert driving.lease.warm
-    assert statistics.median(took) < 0.03
+    assert min(took) < 0.03

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 class Mesh:
@@ -87,7 +87,7 @@ async def test_weights_are_shown_set_and_rolled_back_and_outlive_the_gateway(tmp
                 )
                 assert taken is not None, said
                 assert (int(taken[1]), int(taken[2])) == (100 - weight, weight)
-                assert float(taken[3]) < 1
+                assert float(taken[3]) < LIMIT / 4
             assert await mesh.answers() == {b"canary"}
             code, said = await mesh.traffic("show")
             assert re.search(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.mesh_process import MeshProcess
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,6 @@ async def test_a_program_can_wait_for_a_mesh_that_starts(tmp_path: Path) -> None
         async with Mesh(agent.name) as mesh:
             with pytest.raises(Unavailable):
                 await mesh.wait_ready(timeout=0.3)
-            waiting = asyncio.create_task(mesh.wait_ready(timeout=10))
+            waiting = asyncio.create_task(mesh.wait_ready(timeout=30))
             await agent.start()
             assert (await waiting).model == "openai:scripted"

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from tests.support.sdk_agent import SdkAgent
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

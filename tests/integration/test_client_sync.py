@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 BODY = """
     with Mesh({address!r}) as mesh:

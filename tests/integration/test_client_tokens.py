@@ -18,7 +18,7 @@ from tests.support.agent_tools import gate_tool
 from tests.support.sdk_agent import SdkAgent, sdk_agent
 from tests.support.token_issuer import Key, authentication, jwks, token_of
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

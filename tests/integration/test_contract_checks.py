@@ -60,7 +60,7 @@ class Checkout:
 
     def script(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, f"scripts/{name}.py", *arguments]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=50, check=False)
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WHERE = f"{NAMESPACE}/{NAME}"
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 def weight(percent: int, **others: Any) -> dict[str, str]:
@@ -71,7 +71,7 @@ async def test_the_weights_of_the_start_and_each_change_are_seen_at_once(api: Ku
             began = time.monotonic()
             await api.put(weight(percent))
             assert await waiting == Traffic(percent)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < LIMIT / 4
     assert {it.partition("?")[0] for it in api.asked} == {f"{COLLECTION}/{NAME}", COLLECTION}
 
 

@@ -52,7 +52,7 @@ async def test_messages_of_a_bidirectional_stream_pass_one_by_one(mesh: Mesh) ->
     stream = mesh.converse()
     for message in (b"a", b"b" * 100_000, b"c"):
         await stream.write(message)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await stream.read() == message
     await stream.done_writing()
     assert await stream.code() is grpc.StatusCode.OK
@@ -68,7 +68,7 @@ async def test_reflection_lists_the_services_in_both_versions(mesh: Mesh, versio
     method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = mesh.channel.stream_stream(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
     )
-    stream = method(timeout=5)
+    stream = method(timeout=30)
     await stream.write(reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString())
     answer = await stream.read()
     assert isinstance(answer, bytes)
@@ -88,7 +88,7 @@ async def test_a_deadline_in_the_middle_of_a_stream_is_told_as_such(mesh: Mesh) 
     watches = [mesh.watch(timeout=0.1 + 0.001 * number) for number in range(100)]
 
     async def end(watch: grpc.aio.UnaryStreamCall[bytes, bytes]) -> grpc.StatusCode:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await watch.code()
 
     assert {await end(watch) for watch in watches} == {grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -118,7 +118,7 @@ async def test_a_message_of_10_mb_is_refused_by_the_service_with_its_own_status(
 
 async def test_one_connection_carries_a_thousand_watches_and_more_calls(mesh: Mesh) -> None:
     watches = [mesh.watch() for _ in range(1_100)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert {await watch.read() for watch in watches} == {b"0"}
         assert await mesh.unary(GetAgent) == b"agent"
     for watch in watches:
@@ -148,7 +148,7 @@ async def test_cancelling_many_calls_does_not_cost_the_connection_and_its_other_
             call.cancel()
         await eventually(lambda: mesh.agent.waiting == 1)
     mesh.agent.tick.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await kept.read() == b"1"
     kept.cancel()
     await eventually(lambda: mesh.agent.waiting == 0)
@@ -167,7 +167,7 @@ async def test_readers_that_stall_do_not_stop_the_others(mesh: Mesh) -> None:
 
 async def test_the_callers_request_id_reaches_the_service_and_comes_back(mesh: Mesh) -> None:
     method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = mesh.channel.unary_unary(GetAgent)
-    call = method(b"", metadata=(("x-request-id", "my-id"),), timeout=5)
+    call = method(b"", metadata=(("x-request-id", "my-id"),), timeout=30)
     await call
     assert mesh.agent.metadata[-1]["x-request-id"] == "my-id"
     assert dict(await call.initial_metadata())["x-request-id"] == "my-id"

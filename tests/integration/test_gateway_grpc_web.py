@@ -56,7 +56,7 @@ async def test_health_answers(mesh: Mesh) -> None:
 
 
 async def test_messages_of_a_server_stream_come_as_they_are_sent(mesh: Mesh) -> None:
-    async with grpc_web.start(mesh.http, mesh.gateway.address, WatchSession) as watch, asyncio.timeout(10):
+    async with grpc_web.start(mesh.http, mesh.gateway.address, WatchSession) as watch, asyncio.timeout(30):
         messages = aiter(watch)
         for expected in (b"0", b"1", b"2"):
             assert await anext(messages) == expected
@@ -73,7 +73,7 @@ async def test_closing_the_answer_cancels_the_stream_at_the_service(mesh: Mesh) 
 
 
 async def test_a_stream_without_deadline_outlives_two_quiet_seconds(mesh: Mesh) -> None:
-    async with grpc_web.start(mesh.http, mesh.gateway.address, WatchSession) as watch, asyncio.timeout(10):
+    async with grpc_web.start(mesh.http, mesh.gateway.address, WatchSession) as watch, asyncio.timeout(30):
         messages = aiter(watch)
         assert await anext(messages) == b"0"
         await asyncio.sleep(2)

@@ -59,7 +59,7 @@ async def test_a_service_path_without_grpc_is_not_a_page(mesh: Mesh) -> None:
 )
 async def test_tricky_paths_are_normalised_or_refused(mesh: Mesh, sent: str, seen: int) -> None:
     host, port = mesh.gateway.address.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
 
     def get() -> tuple[int, str]:
         connection.request("GET", sent)  # A client library would normalise the path itself.
@@ -85,7 +85,7 @@ async def test_healthz_tells_whether_the_agent_service_can_be_reached(mesh: Mesh
             return response.status
 
     async def becomes(status: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await healthz() != status:  # noqa: ASYNC110  # the gateway has nothing to await
                 await asyncio.sleep(0.02)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from meshwright.gateway.settings import GatewaySettings
     from meshwright.serving.health import Readiness
 
-LIMIT = 10.0
+LIMIT = 60.0
 NAMES = ("first", "second", "third")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.gateway_mesh import Mesh
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 class Pair:

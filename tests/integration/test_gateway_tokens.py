@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-LIMIT = 10.0
+LIMIT = 60.0
 FIRST, OTHER = Key("first"), Key("other")
 FORGED = Key("first")
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -231,8 +232,9 @@ async def test_an_address_over_tls_is_believed_only_with_a_trusted_certificate(
 async def test_each_principal_may_start_so_many_calls_a_second(tmp_path: Path) -> None:
     async with running_mesh(tmp_path, gateway_calls_per_second=2, **settings_of(tmp_path)) as mesh:
         alice, bob = FIRST.sign(claims("alice")), FIRST.sign(claims("bob"))
+        began = time.monotonic()
         ends = await asyncio.gather(*(call(mesh, alice) for _ in range(40)), return_exceptions=True)
-        assert 10 <= ends.count(b"agent") < 20
+        assert 10 <= ends.count(b"agent") <= 10 + 2 * (time.monotonic() - began + 1)
         error: Any = next(end for end in ends if isinstance(end, grpc.aio.AioRpcError))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         details = error_details.unpack(rpc_status.from_call(error))
@@ -250,5 +252,6 @@ async def test_each_principal_may_start_so_many_calls_a_second(tmp_path: Path) -
 
 async def test_without_authentication_a_client_is_an_address(tmp_path: Path) -> None:
     async with running_mesh(tmp_path, gateway_calls_per_second=1) as mesh:
+        began = time.monotonic()
         ends = await asyncio.gather(*(mesh.unary(GetAgent) for _ in range(20)), return_exceptions=True)
-        assert 5 <= ends.count(b"agent") < 12
+        assert 5 <= ends.count(b"agent") <= 5 + 1 * (time.monotonic() - began + 1)

@@ -44,8 +44,8 @@ async def test_a_callers_trace_goes_on_through_the_gateway_into_the_service(tmp_
     try:
         async with running_mesh(tmp_path, otlp_endpoint=f"http://127.0.0.1:{port}") as mesh:
             method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = mesh.channel.unary_unary(GetAgent)
-            await method(b"", metadata=(("traceparent", f"00-{TRACE_ID}-{PARENT_ID}-01"),), timeout=5)
-            async with asyncio.timeout(15):
+            await method(b"", metadata=(("traceparent", f"00-{TRACE_ID}-{PARENT_ID}-01"),), timeout=30)
+            async with asyncio.timeout(30):
                 spans = {span.span_id.hex(): (service, span) for service, span in [await collector.spans.get()]}
                 while not any(span.parent_span_id.hex() == PARENT_ID for _, span in spans.values()):
                     service, span = await collector.spans.get()
@@ -64,7 +64,7 @@ async def test_without_a_collector_a_callers_trace_passes_untouched(tmp_path: Pa
     async with running_mesh(tmp_path) as mesh:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = mesh.channel.unary_unary(GetAgent)
         sent = f"00-{TRACE_ID}-{PARENT_ID}-01"
-        await method(b"", metadata=(("traceparent", sent),), timeout=5)
+        await method(b"", metadata=(("traceparent", sent),), timeout=30)
         assert mesh.agent.metadata[-1]["traceparent"] == sent
 
 

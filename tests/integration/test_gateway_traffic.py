@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from meshwright.gateway.routes import Target
     from meshwright.gateway.settings import GatewaySettings
 
-LIMIT = 30.0
+LIMIT = 60.0
 SESSION, TRACK = "x-meshwright-session", "x-meshwright-track"
 
 

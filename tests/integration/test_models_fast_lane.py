@@ -297,7 +297,7 @@ async def test_reasoning_goes_back_to_its_endpoint_with_the_calls_it_led_to(
 @pytest.mark.parametrize("delay", [0.0, 0.01])
 async def test_the_connection_of_a_whole_answer_serves_again(server: ModelServer, model: Model, delay: float) -> None:
     server.script = [Say("Hello."), Late(delay)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         before = -1
         while server.connections != before:
             before = server.connections

@@ -153,6 +153,8 @@ async def test_what_came_before_the_break_has_been_given(server: ModelServer, en
     assert "".join(got) == "The lamp costs" * 2
 
 
+SOON = 15.0
+"""For what takes a fraction of a second, and far more where a limit is not heeded."""
 HANGS: dict[str, tuple[Steps, dict[str, float]]] = {
     "before the headers": (Hang(), {"model_first_token_timeout": 0.3}),
     "before the first delta": ([Raw(b""), Hang()], {"model_first_token_timeout": 0.3, "model_idle_timeout": 0.3}),
@@ -167,7 +169,7 @@ async def test_a_server_that_hangs_is_given_up_within_its_limit(server: ModelSer
     error = await failure(server, model_attempts=3, **limits)
     assert error.reason_name == "MODEL_UNAVAILABLE"
     assert error.metadata["timeout_ms"] == "300"
-    assert 0.25 < time.monotonic() - start < 2
+    assert 0.25 < time.monotonic() - start < SOON
     await server.wait_abandoned()
 
 
@@ -235,7 +237,7 @@ async def test_what_would_fail_again_is_not_tried_again(server: ModelServer, scr
     start = time.monotonic()
     await failure(server, model_attempts=3)
     assert len(server.requests) == 1
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < SOON
 
 
 async def test_attempts_are_bounded(server: ModelServer) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from meshwright.v1.error_reason_pb2 import ErrorReason
 
 METHODS = ["Unary", "Parts", "Collect", "Chat"]
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.serving_echo import EchoStub, echo_request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LIMIT = 20.0
+LIMIT = 60.0
 ROOT = Path(__file__).parents[2]
 
 

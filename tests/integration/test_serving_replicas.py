@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 @contextlib.asynccontextmanager

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 from meshwright.serving.health import Readiness
 
-LIMIT = 10.0
+LIMIT = 60.0
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN

@@ -87,7 +87,7 @@ async def test_a_request_under_way_is_answered_while_the_site_stops(tmp_path: Pa
         reader, writer = await _connected(tmp_path / "site.sock")
         writer.write(b"GET /demo/slow?seconds=0.5 HTTP/1.1\r\nHost: site.test\r\n\r\n")
         assert (await client.get("/healthz")).status == 200
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
 
     assert answer.startswith(b"HTTP/1.1 200 ")
@@ -109,9 +109,9 @@ async def test_a_signal_ends_the_process_cleanly_even_with_open_connections(tmp_
     try:
         reader, writer = await _connected(path)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: site.test\r\n\r\n")
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         process.send_signal(number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             _, said = await process.communicate()
         writer.close()
     finally:
@@ -125,7 +125,7 @@ async def test_a_signal_ends_the_process_cleanly_even_with_open_connections(tmp_
 
 
 async def _connected(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 return await asyncio.open_unix_connection(path)

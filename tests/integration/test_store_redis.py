@@ -28,7 +28,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.store_drive import LEASE, ME, a_claimed_run, a_notice, a_replica, a_run, a_session, refusal, texts
 
 SESSION, RUN = "ses_1", "run_1"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 async def live_texts(subscription: Subscription, count: int) -> list[str]:

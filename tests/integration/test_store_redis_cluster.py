@@ -32,7 +32,7 @@ SESSIONS = 12
 BURST = 4
 LIMITS = Quotas(sessions=SESSIONS, open_runs=SESSIONS)
 APPENDS = 200
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.redis_server import flush
 from tests.support.store_drive import LEASE, ME, a_claimed_run, a_notice, a_replica, a_run, a_session, refusal, texts
 
 SESSION, RUN = "ses_1", "run_1"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Relay:

@@ -14,7 +14,7 @@ from meshwright.store.redis.store import RedisStore
 from meshwright.store.refusals import TrimmedError
 from tests.support.store_drive import a_claim, a_notice, a_run, a_session, an_end, sequences
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 LONG_AGO = 1000.0
 OLD = Retention(finished_before=LONG_AGO + 1)
 HOUR_MICROS = 3600 * 1_000_000

@@ -20,7 +20,7 @@ from tests.support.store_drive import LEASE, ME, a_run, a_session, a_store, an_e
 STABLE, CANARY, NONE = Track.TRACK_STABLE, Track.TRACK_CANARY, Track.TRACK_UNSPECIFIED
 ON_A_CLUSTER_TOO = pytest.mark.parametrize("engine", ["redis", "cluster"], indirect=True)
 HEAD_START = 0.5
-PATIENCE = 20.0
+PATIENCE = 60.0
 SESSION = "ses_1"
 
 

@@ -166,7 +166,7 @@ def traps(tmp_path: Path, workspace: Path) -> None:
 async def test_no_path_leads_out_of_the_workspace_or_to_what_is_no_file(
     stream: ToolStream, path: str, reason: str
 ) -> None:
-    done = await stream.run("file.read", {"path": path}, timeout=10)
+    done = await stream.run("file.read", {"path": path}, timeout=30)
     assert failure(done).reason_name == reason
     assert "nobody may see this" not in str(done)
 
@@ -285,7 +285,7 @@ async def test_a_pattern_that_is_none_is_refused(stream: ToolStream, pattern: st
 
 async def test_a_hostile_pattern_takes_no_longer_than_a_kind_one(stream: ToolStream, workspace: Path) -> None:
     (workspace / "a").write_text("a" * 100_000 + "!")
-    done = await stream.run("file.grep", {"pattern": "(a+)+$"}, timeout=10)
+    done = await stream.run("file.grep", {"pattern": "(a+)+$"}, timeout=30)
     assert done.outcome == SUCCEEDED
 
 

@@ -30,7 +30,7 @@ from meshwright.v1.stream_pb2 import Close
 from tests.model_script import Script, Steps
 from tests.model_server import ModelServer
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 HAND_OVER_SECONDS = 0.2
 """For a step at work when an agent stops, unless a test asks for more: most leave one that never ends."""
 LOOPBACK = Address("127.0.0.1", 0)

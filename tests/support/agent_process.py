@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshwright.tools.tool import Tool
     from tests.model_script import Script, Steps
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 
 
 @dataclass

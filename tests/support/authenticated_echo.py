@@ -17,7 +17,7 @@ from meshwright.serving.settings import ServerSettings
 from tests.serving_echo import SERVICE, Echo, EchoStub, echo_request, register
 from tests.support.token_issuer import authentication
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from meshwright.v1.browser_pb2 import BrowserResult, PageEvent
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which a test gives up waiting for what should come."""
 
 

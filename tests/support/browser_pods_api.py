@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SERVICE = "mesh-browser-metrics"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 class BrowserPodsApi(KubernetesApi):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from meshwright.serving.address import Address
 
-LIMIT = 10.0
+LIMIT = 60.0
 WHERE = f"{NAMESPACE}/{NAME}"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)

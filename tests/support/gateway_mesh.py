@@ -207,7 +207,7 @@ class Mesh:
     def url(self) -> str:
         return f"http://{self.gateway.address}"
 
-    async def unary(self, method: str, message: bytes = b"", timeout: float = 10) -> bytes:
+    async def unary(self, method: str, message: bytes = b"", timeout: float = 30) -> bytes:
         return await unary(self.channel, method, message, timeout)
 
     def watch(self, timeout: float | None = None) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
@@ -218,7 +218,7 @@ class Mesh:
         return method()
 
 
-async def unary(channel: grpc.aio.Channel, method: str, message: bytes = b"", timeout: float = 10) -> bytes:
+async def unary(channel: grpc.aio.Channel, method: str, message: bytes = b"", timeout: float = 30) -> bytes:
     call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
     return await call(message, timeout=timeout)
 
@@ -228,7 +228,7 @@ def watch(channel: grpc.aio.Channel, timeout: float | None = None) -> grpc.aio.U
     return method(b"", timeout=timeout)
 
 
-async def eventually(condition: Callable[[], bool], timeout: float = 5) -> None:
+async def eventually(condition: Callable[[], bool], timeout: float = 30) -> None:
     """Wait until the condition holds; TimeoutError when it does not within `timeout` seconds."""
     async with asyncio.timeout(timeout):
         while not condition():  # noqa: ASYNC110  # a plain value has nothing to await

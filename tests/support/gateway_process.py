@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-LIMIT = 30.0
+LIMIT = 60.0
 SERVE = """
 import sys
 from meshwright.gateway.run import run

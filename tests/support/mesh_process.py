@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MESHWRIGHT = Path(sys.executable).with_name("meshwright")
 """The command as it is installed."""
 SERVICES = ("gateway", "agent", "tools", "browser", "site")
-READY_SECONDS = 45.0
-STOP_SECONDS = 30.0
+READY_SECONDS = 60.0
+STOP_SECONDS = 60.0
 READY = re.compile(r"The mesh is ready at http://(localhost:\d+)")
 # What a machine needs to work; keys of providers, proxies and settings of the developer's own mesh stay out.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "PLAYWRIGHT_BROWSERS_PATH")

@@ -11,7 +11,7 @@ import pytest
 from meshwright.serving.errors import MeshError
 from tests.support.token_issuer import bearer, token_of
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class As:

@@ -16,7 +16,7 @@ from tests.support import grpc_web
 if TYPE_CHECKING:
     import aiohttp
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 # What would betray how the mesh is made: Python, its libraries, its files.
 LEAK = re.compile(
     r"Traceback|Exception|\w+Error\b|\.py\b|site-packages|playwright|sqlite|pydantic|object at 0x|/usr/|/tmp/"

@@ -14,7 +14,7 @@ from tests.support.redis_server import RedisServer
 
 NODES = 3
 SLOTS = 16384
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 
 
 class RedisCluster:

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from meshwright.store.redis.connection import connect
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class RedisServer:

@@ -13,7 +13,7 @@ from meshwright.serving.metrics import installed_metrics
 if TYPE_CHECKING:
     from meshwright.serving.address import Address
 
-LIMIT = 10.0
+LIMIT = 60.0
 
 
 def metrics_address() -> Address:

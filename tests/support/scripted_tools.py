@@ -52,7 +52,7 @@ class Gates:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits until calls have come or stopped so that the condition holds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition():
                 self.news.clear()
                 await self.news.wait()

@@ -27,7 +27,7 @@ PUBLIC = "127.0.0.77"
 INNER = ("127.0.0.1", "::1")
 """What nobody shall reach."""
 DENIED = "cluster.web.rbac.denied"
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @dataclass

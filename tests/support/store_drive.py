@@ -54,7 +54,7 @@ async def two_replicas(url: str) -> AsyncIterator[tuple[RedisStore, RedisStore]]
 async def taken(subscription: Subscription, count: int) -> list[StoredEvent]:
     """So many events of a live tail."""
     events: list[StoredEvent] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(events) < count:
             await subscription.wait()
             events += subscription.take()

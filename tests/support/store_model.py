@@ -20,7 +20,7 @@ from tests.support.store_drive import ME, a_notice, a_session, an_unstored_run, 
 LIMITS = Quotas(sessions=3, open_runs=6)
 ALL_EVENTS = 100_000
 PAGE = Page(10_000)
-PATIENCE = 30.0
+PATIENCE = 60.0
 FINISHED = RunState.RUN_STATE_FINISHED
 STABLE, CANARY = Track.TRACK_STABLE, Track.TRACK_CANARY
 

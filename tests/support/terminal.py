@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 AGAIN_SECONDS = 1.0
 ROWS, COLUMNS = 40, 120
 CTRL_C, CTRL_D = "\x03", "\x04"

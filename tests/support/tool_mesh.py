@@ -56,7 +56,7 @@ class ToolMesh:
 
     async def pool_is(self, condition: Callable[[Pool], bool]) -> None:
         """Waits until the pool is so."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition(await self.pool()):  # noqa: ASYNC110 (another process could hold the pool: there is nothing to wait on)
                 await asyncio.sleep(0.01)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from meshwright.tools.tool import Tool
     from meshwright.v1.tool_service_pb2 import ExecuteRequest, ExecuteResponse
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class ToolStream:

@@ -20,7 +20,7 @@ from meshwright.v1.run_pb2 import Run, RunSpec, SteeringMode
 from meshwright.v1.stream_pb2 import Close
 
 T = TypeVar("T")
-PATIENCE = 20.0
+PATIENCE = 60.0
 UNSPECIFIED = SteeringMode.STEERING_MODE_UNSPECIFIED
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 
-PATIENCE = 20_000
+PATIENCE = 60_000
 """How long the page may take to show something, in milliseconds."""
 LOST = re.compile(r"ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED|ERR_SOCKET|50[0-9] \(")
 """What Chromium writes to the console when the mesh goes away, whatever the page does about it."""

@@ -31,7 +31,7 @@ class WebPages:
 
     async def visited(self, path: str, times: int = 1) -> None:
         """Waits until the path was asked for so often."""
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(30), self._news:
             await self._news.wait_for(lambda: self.visits.get(path, 0) >= times)
 
     async def answer(self, request: web.Request) -> web.Response:

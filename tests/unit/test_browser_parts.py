@@ -157,11 +157,11 @@ async def test_the_end_of_a_process_is_learnt(by: str, monkeypatch: pytest.Monke
     await asyncio.sleep(0)
     assert not ended.is_set()
     process.kill()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await ended.wait()
     await process.wait()
     watch.close()
     gone = asyncio.Event()
     ExitWatch(process.pid, gone.set)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await gone.wait()

@@ -160,7 +160,9 @@ def packages(bin_folder: Path, log: Path, effect: str) -> None:
 
 def install(environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "meshwright.browser.chromium"]
-    return subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(
+        command, env={**environment, **more}, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_installs_playwrights_download_and_finds_it_again(environment: dict[str, str], tmp_path: Path) -> None:

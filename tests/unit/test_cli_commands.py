@@ -31,7 +31,7 @@ def meshwright(*arguments: str, **environment: str) -> subprocess.CompletedProce
         [MESHWRIGHT, *arguments],
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=120,
         check=False,
         env=clean_environment(**environment),
     )

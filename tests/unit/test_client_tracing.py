@@ -23,7 +23,7 @@ from meshwright.client.tracing import trace_metadata
 assert trace_metadata() == ()
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
 
 
 def expected_of(span: Span) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ATTEMPTS = 3000
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def race(folder: Path, attempt: Callable[[], None], enough: Callable[[], bool] = lambda: True) -> None:

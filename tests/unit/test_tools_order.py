@@ -20,7 +20,7 @@ class Named:
 async def test_one_key_is_taken_in_turn_and_another_at_once() -> None:
     order = KeyedOrder()
     first, second, other = order.take(Named("a")), order.take(Named("a")), order.take(Named("b"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with first, other:
             waiting = asyncio.create_task(second.__aenter__())
             await asyncio.sleep(0)
@@ -31,7 +31,7 @@ async def test_one_key_is_taken_in_turn_and_another_at_once() -> None:
 async def test_leaving_before_the_turn_does_not_let_others_overtake_who_runs() -> None:
     order = KeyedOrder()
     runs, gives_up, waits = (order.take(Named("a")) for _ in range(3))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async with runs:
             gives_up.leave()
             waiting = asyncio.create_task(waits.__aenter__())

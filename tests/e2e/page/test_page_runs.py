@@ -87,7 +87,7 @@ async def test_stop_ends_the_run_and_what_waits_goes_on(mesh: MeshProcess, web: 
         await web.stop.click()
         await expect(outcome(run)).to_contain_text("Stopped")
         await expect(answer(waiting)).to_contain_text("Done: then this")
-        await model.wait_abandoned(timeout=20)
+        await model.wait_abandoned()
 
 
 async def test_a_task_that_waits_can_be_taken_back(mesh: MeshProcess, web: WebPage, model_port: int) -> None:
