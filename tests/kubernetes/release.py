@@ -24,7 +24,8 @@ SECONDS = "240s"
 GONE_SECONDS = 120.0
 KINDS = (
     "deployments,statefulsets,replicasets,pods,services,endpointslices,horizontalpodautoscalers,poddisruptionbudgets,networkpolicies,"
-    "configmaps,secrets,serviceaccounts,roles,rolebindings,persistentvolumeclaims"
+    "configmaps,secrets,serviceaccounts,roles,rolebindings,persistentvolumeclaims,validatingadmissionpolicies,"
+    "validatingadmissionpolicybindings"
 )
 
 
