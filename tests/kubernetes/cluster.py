@@ -78,7 +78,7 @@ class Cluster:
         return "\n".join([listed, *events, *logs])
 
     def may(self, who: str, verb: str, what: str, part: str = "") -> str:
-        """Whether somebody may do something: `yes` or `no`. `what` is a kind or an object, `part` what lies below it, as `exec` below `pods`."""
+        """Whether somebody may do something: `yes` or `no`. `what` is a kind or an object, `part` a part of it as `exec` is of pods."""
         # It exits with 1 where the answer is no.
         asked = self._call("kubectl", "auth", "can-i", verb, what, f"--subresource={part}", f"--as={who}", stdin=None)
         return asked.stdout.strip()
