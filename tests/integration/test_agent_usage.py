@@ -123,7 +123,7 @@ async def test_the_costs_of_steps_add_up(name: str, tmp_path: Path, monkeypatch:
 async def test_browser_time_is_the_runs_while_it_works_and_the_sessions_while_it_rests(tmp_path: Path) -> None:
     async with (
         browser_server(tmp_path, browser_capacity=2),
-        agent_mesh(tmp_path, Say(""), browser_address=f"unix:{tmp_path}/browser.sock", idle_browser=0.4) as mesh,
+        agent_mesh(tmp_path, Say(""), browser_address=f"unix:{tmp_path}/browser.sock", idle_browser=2.0) as mesh,
         web_pages() as pages,
     ):
         url = pages.add("/page", "A page")
@@ -154,4 +154,4 @@ async def test_browser_time_is_the_runs_while_it_works_and_the_sessions_while_it
         next(e.time.ToNanoseconds() for e in events if e.HasField(kind))
         for kind in ("browser_attached", "browser_detached")
     )
-    assert session.browser_duration.ToNanoseconds() / 1e9 == pytest.approx((released - leased) / 1e9, abs=0.1)
+    assert session.browser_duration.ToNanoseconds() / 1e9 == pytest.approx((released - leased) / 1e9, abs=0.5)

@@ -214,11 +214,12 @@ async def test_a_cancelled_command_ends_as_such_and_the_next_runs(browser: Brows
 
 async def test_a_command_id_in_use_is_refused_and_the_stream_goes_on(browser: BrowserClient) -> None:
     async with browser.drive() as driving:
-        first = await driving.send(command_id="same", wait=pb.Wait(duration=Duration(nanos=300_000_000)))
+        first = await driving.send(command_id="same", wait=pb.Wait(text="never"))
         second = await driving.send(command_id="same", list_tabs=pb.ListTabs())
         assert (await fails(second)).reason_name == "COMMAND_ID_IN_USE"
         driving._results["same"] = first
-        await first
+        await driving.cancel("same")
+        assert (await fails(first)).reason_name == "TOOL_CANCELLED"
 
 
 async def test_a_spinning_page_costs_its_deadline_and_nobody_else(browser: BrowserClient, site: Site) -> None:

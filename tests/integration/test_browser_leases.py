@@ -93,14 +93,14 @@ async def test_a_request_that_failed_may_be_repeated(browser: BrowserClient) -> 
 async def test_an_unused_lease_ends_and_a_used_or_renewed_one_does_not(
     browser: BrowserClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held_leases, "TTL_SECONDS", 0.4)
+    monkeypatch.setattr(held_leases, "TTL_SECONDS", 2.0)
     unused, used = await acquire(browser), await acquire(browser)
-    waiting = pb.Wait(duration=Duration(nanos=900_000_000))
+    waiting = pb.Wait(duration=Duration(seconds=2, nanos=400_000_000))
     renewed = await call(
-        browser.stub.RenewLease, service_pb.RenewLeaseRequest(lease_id=unused.lease_id, ttl=Duration(seconds=5))
+        browser.stub.RenewLease, service_pb.RenewLeaseRequest(lease_id=unused.lease_id, ttl=Duration(seconds=90))
     )
     assert renewed.lease.lease_id == unused.lease_id
-    assert 3 < renewed.ttl_expire_time.ToSeconds() - renewed.lease.expire_time.ToSeconds() + 3600 < 7
+    assert 85 < renewed.ttl_expire_time.ToSeconds() - renewed.lease.expire_time.ToSeconds() + 3600 < 95
     await run(browser, used.lease_id, wait=waiting)
     await run(browser, used.lease_id, list_tabs=pb.ListTabs())
     pool = await browser.pool_when(lambda pool: pool.leased == 1)

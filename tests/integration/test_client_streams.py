@@ -125,7 +125,7 @@ async def test_a_filtered_stream_may_have_holes_and_keeps_its_filter() -> None:
 
 
 async def test_a_silent_connection_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(feed, "SILENCE_SECONDS", 1.0)
     got, cursors = await watch([texts(1, 2), CAUGHT_UP_AT_2, Silence()], [texts(3), Silence()], count=3)
     assert got == [1, 2, 3]
     assert cursors == [0, 2]

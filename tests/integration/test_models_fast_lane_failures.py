@@ -174,19 +174,19 @@ async def test_a_server_that_hangs_is_given_up_within_its_limit(server: ModelSer
 
 
 async def test_an_answer_may_take_longer_than_the_limit_of_each_silence(server: ModelServer) -> None:
-    server.script = Tokens(10, 0.1)
-    async with opened(server.base_url, model_first_token_timeout=0.5, model_idle_timeout=0.5) as model:
-        assert await ask(model) == "tok " * 10
+    server.script = Tokens(12, 0.1)
+    async with opened(server.base_url, model_first_token_timeout=1.0, model_idle_timeout=1.0) as model:
+        assert await ask(model) == "tok " * 12
 
 
 async def test_a_slow_reader_is_not_the_servers_silence(server: ModelServer) -> None:
     server.script = [Say("one"), Tokens(2000)]
-    async with opened(server.base_url, model_idle_timeout=0.2) as model:
+    async with opened(server.base_url, model_idle_timeout=1.0) as model:
         parts = model.stream(ModelRequest("", [UserTurn("Hi")]))
         assert await anext(parts) == TextDelta("one")
         loop = asyncio.get_running_loop()
         waited = loop.create_future()
-        loop.call_later(0.6, waited.set_result, None)
+        loop.call_later(1.3, waited.set_result, None)
         await waited
         assert sum([isinstance(part, TextDelta) async for part in parts]) == 2000
 

@@ -195,7 +195,7 @@ async def test_a_provider_that_hangs_is_given_up_within_its_limit(server: ModelS
     with pytest.raises(MeshError) as caught:
         await answer(model)
     assert caught.value.reason_name == "MODEL_UNAVAILABLE"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     await server.wait_abandoned()
     await model.close()
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from playwright.async_api import Error as PlaywrightError
 
 from meshwright.browser import exit_watch
 from meshwright.browser.actions.catalogue import ACTIONS
+from meshwright.browser.actions.navigation import again
 from meshwright.browser.exit_watch import ExitWatch
 from meshwright.browser.image_size import image_size
 from meshwright.browser.scratch import Scratch
@@ -140,6 +142,30 @@ def test_folders_of_services_that_start_at_once_are_not_taken_for_orphans(tmp_pa
     with ThreadPoolExecutor(4) as services:
         list(services.map(make, range(400)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("failures", "comes"),
+    [
+        (["ERR_NETWORK_CHANGED"] * 4, True),
+        (["ERR_NETWORK_CHANGED"] * 5, False),
+        (["ERR_NETWORK_CHANGED", "ERR_CONNECTION_REFUSED"], False),
+        (["ERR_CONNECTION_REFUSED"], False),
+    ],
+)
+async def test_a_page_is_asked_for_again_while_networks_come_and_go(failures: list[str], comes: bool) -> None:
+    left = list(failures)
+
+    async def go() -> None:
+        if left:
+            raise PlaywrightError(f"Page.goto: net::{left.pop(0)} at http://host/")
+
+    if comes:
+        assert await again(go) is None
+    else:
+        with pytest.raises(PlaywrightError, match=failures[-1]):
+            await again(go)
+    assert left == []
 
 
 @pytest.mark.parametrize("by", ["the kernel", "looking"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from playwright.async_api import Error as PlaywrightError
@@ -15,7 +16,7 @@ from meshwright.v1 import browser_pb2
 from meshwright.v1.browser_pb2 import BrowserResult, Navigation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from playwright.async_api import Response
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     WaitUntil = Literal["commit", "domcontentloaded", "load", "networkidle"]
 
 BLANK = "about:blank"
+NETWORK_CHANGES = 4
+"""So many on the way to a page are put up with. A container makes two or three within a second."""
 WAIT_UNTIL: Mapping[int, WaitUntil] = {
     browser_pb2.LOAD_STATE_UNSPECIFIED: "domcontentloaded",
     browser_pb2.LOAD_STATE_COMMITTED: "commit",
@@ -42,7 +45,7 @@ async def history(job: Job, request: browser_pb2.History) -> BrowserResult:
     """Go back or forward, or reload."""
     page = job.page
     if request.move == browser_pb2.HISTORY_MOVE_RELOAD:
-        return await _arrive(job, page.url, page.reload(wait_until="domcontentloaded", timeout=0))
+        return await _arrive(job, page.url, again(partial(page.reload, wait_until="domcontentloaded", timeout=0)))
     step = -1 if request.move == browser_pb2.HISTORY_MOVE_BACK else 1
     past = await (await job.tab.cdp()).send("Page.getNavigationHistory")
     entries, target = past["entries"], past["currentIndex"] + step
@@ -92,7 +95,21 @@ async def list_tabs(job: Job, _request: browser_pb2.ListTabs) -> BrowserResult:
 
 async def _go(job: Job, url: str, wait_until: browser_pb2.LoadState.ValueType) -> BrowserResult:
     checked(url)
-    return await _arrive(job, url, job.page.goto(url, wait_until=WAIT_UNTIL[wait_until], timeout=0))
+    return await _arrive(job, url, again(partial(job.page.goto, url, wait_until=WAIT_UNTIL[wait_until], timeout=0)))
+
+
+async def again(go: Callable[[], Awaitable[Response | None]]) -> Response | None:
+    """Go, and go again where a network came to the machine or left it meanwhile, such as a container's.
+
+    Chromium gives up every connection that it is making then, to wherever.
+    """
+    for _ in range(NETWORK_CHANGES):
+        try:
+            return await go()
+        except PlaywrightError as error:
+            if failures.net_error(error.message) != "ERR_NETWORK_CHANGED":
+                raise
+    return await go()
 
 
 async def _arrive(job: Job, url: str, going: Awaitable[Response | None]) -> BrowserResult:
