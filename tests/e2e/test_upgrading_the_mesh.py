@@ -69,7 +69,7 @@ async def traffic(data_dir: Path, version_: str, *command: str) -> str:
     return done.out
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_mesh_is_upgraded_and_rolled_back_with_all_that_is_in_it(tmp_path: Path) -> None:
     person = Person()
     weights: list[str] = []

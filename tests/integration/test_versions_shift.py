@@ -21,7 +21,7 @@ STREAMS = 6
 """On each version; `python -m tests.chaos.shift` has more."""
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_shift_between_two_versions_drops_no_stream_and_fails_no_call(tmp_path: Path, redis_url: str) -> None:
     """Nor is any run worked on by the other track than its session's: the trial itself watches over all three."""
     seen = await trial(tmp_path, redis_url, CALLS, STREAMS)

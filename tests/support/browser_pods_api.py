@@ -14,6 +14,7 @@ from aiohttp import web
 from meshwright.deletion_cost.pods import ANNOTATION
 from meshwright.serving.address import Address
 from tests.support.kubernetes_api import NAMESPACE, PODS, KubernetesApi, RefusedError, answer
+from tests.support.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,8 +28,8 @@ LIMIT = 60.0
 class BrowserPodsApi(KubernetesApi):
     """Has the pods that the test adds."""
 
-    def __init__(self, account: Path) -> None:
-        super().__init__(account)
+    def __init__(self, account: Path, port: int) -> None:
+        super().__init__(account, port)
         self.rights = frozenset({("list", "endpointslices", ""), ("patch", "pods", "")})
         self.costs: dict[str, str | None] = {}
         """The annotation of each pod."""
@@ -125,10 +126,11 @@ class BrowserPodsApi(KubernetesApi):
 @contextlib.asynccontextmanager
 async def browser_pods_api(folder: Path) -> AsyncIterator[BrowserPodsApi]:
     """One that listens."""
-    api = BrowserPodsApi(folder / "account")
-    api.prepare()
-    await api.start()
-    try:
-        yield api
-    finally:
-        await api.stop()
+    with reserved_port() as port:
+        api = BrowserPodsApi(folder / "account", port)
+        api.prepare()
+        await api.start()
+        try:
+            yield api
+        finally:
+            await api.stop()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from tests.support.certificates import write_certificate
+from tests.support.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,7 +54,7 @@ class RefusedError(Exception):
 class KubernetesApi:
     """What it serves can be changed by the test; `asked` are the requests it has had."""
 
-    def __init__(self, account: Path) -> None:
+    def __init__(self, account: Path, port: int) -> None:
         self.account = account
         """The folder that a pod has its identity in."""
         self.asked: list[str] = []
@@ -63,7 +64,7 @@ class KubernetesApi:
         """What the pod may do."""
         self.operators: dict[str, Rights] = {"operator": OPERATOR}
         """What else may do what, by its token."""
-        self.port = 0
+        self.port = port
         self.configmaps: dict[str, dict[str, str]] = {}
         self.pods: list[dict[str, Any]] = []
         self._versions: dict[str, int] = {}
@@ -88,14 +89,12 @@ class KubernetesApi:
         (self.account / "token").write_text(token)
 
     async def start(self) -> None:
-        """Listen, on the port of before."""
+        """Listen."""
         app = web.Application(middlewares=[_tell_refusals])
         self.add_routes(app.router)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls, reuse_address=True).start()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """What can be asked for."""
@@ -228,10 +227,11 @@ def _status(code: int, message: str) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def kubernetes_api(folder: Path) -> AsyncIterator[KubernetesApi]:
     """One that listens."""
-    api = KubernetesApi(folder / "account")
-    api.prepare()
-    await api.start()
-    try:
-        yield api
-    finally:
-        await api.stop()
+    with reserved_port() as port:
+        api = KubernetesApi(folder / "account", port)
+        api.prepare()
+        await api.start()
+        try:
+            yield api
+        finally:
+            await api.stop()
