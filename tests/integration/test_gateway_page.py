@@ -1,4 +1,4 @@
-"""The page, the demo shop and /healthz, on the port of gRPC."""
+"""The page, the demo shop, /healthz and /readyz, on the port of gRPC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.gateway_mesh import GetAgent, running_mesh
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.support.gateway_mesh import Mesh
+    from tests.support.gateway_mesh import Mesh, Upstream
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,6 +25,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
     async with running_mesh(tmp_path_factory.mktemp("mesh")) as mesh:
         yield mesh
+
+
+async def says(mesh: Mesh, path: str, status: int) -> None:
+    """Wait until the gateway answers so, under whatever name it is asked."""
+    async with asyncio.timeout(30):
+        while True:
+            async with mesh.http.get(mesh.url + path, headers={"host": "10.0.0.1:8080"}) as response:
+                if response.status == status:
+                    return
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("path", ["/", "/demo/", "/assets/index.js", "/sessions/ses_1"])
@@ -80,20 +90,23 @@ async def test_headers_with_underscores_are_refused(mesh: Mesh) -> None:
 
 
 async def test_healthz_tells_whether_the_agent_service_can_be_reached(mesh: Mesh) -> None:
-    async def healthz() -> int:
-        async with mesh.http.get(f"{mesh.url}/healthz", headers={"host": "10.0.0.1:8080"}) as response:
-            return response.status
-
-    async def becomes(status: int) -> None:
-        async with asyncio.timeout(30):
-            while await healthz() != status:  # noqa: ASYNC110  # the gateway has nothing to await
-                await asyncio.sleep(0.02)
-
-    await becomes(200)
+    await says(mesh, "/healthz", 200)
     await mesh.agent.stop()
-    await becomes(503)
+    await says(mesh, "/healthz", 503)
     await mesh.agent.start()
-    await becomes(200)
+    await says(mesh, "/healthz", 200)
+
+
+@pytest.mark.parametrize("name", ["agent", "tools", "browser"])
+async def test_readyz_tells_whether_every_service_can_be_reached(mesh: Mesh, name: str) -> None:
+    service: Upstream = getattr(mesh, name)
+    await says(mesh, "/readyz", 200)
+    await service.stop()
+    await says(mesh, "/readyz", 503)
+    if name != "agent":
+        await says(mesh, "/healthz", 200)
+    await service.start()
+    await says(mesh, "/readyz", 200)
 
 
 async def test_a_site_that_is_down_is_a_quick_503(mesh: Mesh) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from meshwright.serving.errors import MeshError
+from meshwright.tools import browser_lease
 from meshwright.v1 import tool_pb2
 from tests.support.tool_mesh import ToolMesh, browser_server, tool_mesh
 from tests.support.tool_stream import ToolStream, failure, structured, tool_server
@@ -165,7 +167,10 @@ async def test_a_browser_that_was_idle_for_too_long_is_replaced_by_itself(tmp_pa
     assert structured(shown)["title"] == "Lamp"
 
 
-async def test_a_browser_service_out_of_reach_fails_the_call_and_not_the_stream(tmp_path: Path) -> None:
+async def test_a_browser_service_out_of_reach_fails_the_call_and_not_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser_lease, "CONNECT_SECONDS", 0.5)
     async with (
         web_pages() as pages,
         tool_server(tmp_path, browser_address=f"unix:{tmp_path}/browser.sock") as tools,
@@ -174,8 +179,11 @@ async def test_a_browser_service_out_of_reach_fails_the_call_and_not_the_stream(
         add_pages(pages)
         lost = failure(await stream.run("browser.open", {"url": f"{pages.url}/lamp"}))
         wrote = await stream.run("file.write", {"path": "a.txt", "content": "a"})
+        # One that starts in a moment is waited for.
+        monkeypatch.setattr(browser_lease, "CONNECT_SECONDS", 15.0)
+        opening = asyncio.create_task(stream.run("browser.open", {"url": f"{pages.url}/lamp"}, timeout=20))
         async with browser_server(tmp_path):
-            found = await stream.run("browser.open", {"url": f"{pages.url}/lamp"}, timeout=20)
+            found = await opening
             await stream.close()
 
     assert lost.reason_name == "UNAVAILABLE"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from meshwright.v1.browser_service_pb2 import DriveRequest, DriveResponse
 
 SERVICE = "meshwright.v1.BrowserService"
-CONNECT_SECONDS = 3.0
-"""A service that starts a moment later, or anew, is worth waiting for; one that is down is not."""
+CONNECT_SECONDS = 15.0
+"""A service that starts a moment later, or anew, is worth waiting for: a container takes some seconds on a busy machine, and the run would fail."""
 RELEASE_SECONDS = 2.0
 """How long giving a browser back may take before the stream is cut, which gives it back as well."""
 GRANT_MARGIN_SECONDS = 5.0
