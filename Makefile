@@ -100,7 +100,7 @@ images: ## Build the container images; BASE_IMAGE=..., CA=/path/of/authority.crt
 	@for name in mesh browser; do \
 	  echo "==> meshwright/$$name:$(TAG)"; \
 	  DOCKER_BUILDKIT=1 $(DOCKER) build --quiet --file images/Dockerfile --target $$name --tag meshwright/$$name:$(TAG) \
-	    $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --build-arg PIP_INDEX_URL --build-arg NPM_CONFIG_REGISTRY \
+	    $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --build-arg VERSION=$(TAG) --build-arg PIP_INDEX_URL --build-arg NPM_CONFIG_REGISTRY \
 	    $(if $(CA),--secret id=ca$(COMMA)src=$(CA)) .; \
 	done
 

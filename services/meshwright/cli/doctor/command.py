@@ -40,9 +40,10 @@ def doctor(fix: bool, address: str | None) -> int:
 
 def _all(address: str | None) -> Iterator[Finding]:
     mesh = asyncio.run(_mesh(address))
-    yield from check_installation(mesh_elsewhere=mesh[0].verdict is Verdict.GOOD)
-    if not missing_packages():
-        yield from check_settings()
+    mesh_elsewhere = mesh[0].verdict is Verdict.GOOD
+    yield from check_installation(mesh_elsewhere)
+    if not missing_packages("agent"):
+        yield from check_settings(mesh_elsewhere)
     yield from mesh
 
 
@@ -55,7 +56,7 @@ async def _mesh(address: str | None) -> list[Finding]:
 
 def _fix(console: Console) -> bool:
     """Install a Chromium where there is none that starts."""
-    if missing_packages():
+    if missing_packages("browser"):
         console.print('Install the services first: pip install "meshwright[server]"', style="red", markup=False)
         return False
     from meshwright.browser import chromium

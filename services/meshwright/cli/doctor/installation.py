@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshwright.cli.doctor.finding import good, missing, note, warning
-from meshwright.cli.up.checks import missing_packages
+from meshwright.cli.up.checks import missing_packages, services_that_can_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +31,25 @@ def check_installation(mesh_elsewhere: bool) -> Iterator[Finding]:
     """The findings, in order. Who uses a mesh that runs elsewhere needs the SDK only."""
     yield _python()
     yield good("meshwright", f"{_version('meshwright')} (grpcio {_version('grpcio')}, protobuf {_version('protobuf')})")
-    lacking = missing_packages()
-    if lacking:
-        told = note if mesh_elsewhere else missing
-        yield told("server", f"only the SDK is installed ({', '.join(lacking)} are not)", SERVER_ADVICE)
-        return
-    yield good("server", "the packages of the services are installed")
-    yield _envoy()
-    yield from _chromium()
-    yield _page()
+    services = services_that_can_start()
+    yield _server(services, mesh_elsewhere)
+    if {"gateway", "browser"} & set(services):
+        yield _envoy()
+    if "browser" in services:
+        yield from _chromium()
+    if "site" in services:
+        yield _page()
+
+
+def _server(services: list[str], mesh_elsewhere: bool) -> Finding:
+    """Which services could start by their packages. An image has those of some, on purpose."""
+    lacking = ", ".join(missing_packages())
+    if not lacking:
+        return good("server", "the packages of the services are installed")
+    if services:
+        return note("server", f"the packages of {', '.join(services)} are installed, of the others not ({lacking})")
+    told = note if mesh_elsewhere else missing
+    return told("server", f"only the SDK is installed ({lacking} are not)", SERVER_ADVICE)
 
 
 def _python() -> Finding:

@@ -33,8 +33,8 @@ MODEL_ADVICE = (
 )
 
 
-def check_settings() -> Iterator[Finding]:
-    """Whether the services could start with the settings of this environment."""
+def check_settings(mesh_elsewhere: bool = False) -> Iterator[Finding]:
+    """Whether the services could start with the settings of this environment. A mesh that runs elsewhere keeps its files there."""
     from meshwright.agent.settings import AgentSettings
     from meshwright.egress.settings import EgressSettings
     from meshwright.gateway.settings import GatewaySettings
@@ -47,7 +47,7 @@ def check_settings() -> Iterator[Finding]:
     except StartupError as error:
         yield missing("settings", str(error))
         return
-    yield _data_folder(agent)
+    yield _data_folder(agent, mesh_elsewhere)
     yield from _shared_store(agent.store_url)
     yield _model(agent)
     yield from check_flags(agent)
@@ -82,14 +82,15 @@ def _key_that_up_makes() -> str | None:
     return os.devnull if makes else None
 
 
-def _data_folder(settings: object) -> Finding:
+def _data_folder(settings: object, mesh_elsewhere: bool) -> Finding:
     from meshwright.serving.settings import MeshSettings
 
     assert isinstance(settings, MeshSettings)
     folder = settings.data_dir.expanduser().absolute()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return missing("data", f"{there} cannot be written", "choose another folder with MESHWRIGHT_DATA_DIR")
+        told = note if mesh_elsewhere else missing
+        return told("data", f"{there} cannot be written", "choose another folder with MESHWRIGHT_DATA_DIR")
     free = shutil.disk_usage(there).free
     if free < LITTLE_SPACE_BYTES:
         return warning("data", f"{folder}, with {free // 2**20} MiB of space left")

@@ -17,17 +17,30 @@ NEEDED = (
     "aiohttp",
     "envoy",
     "grpc_health",
+    "lightkube",
     "msgspec",
+    "obstore",
     "playwright",
     "pydantic_settings",
+    "re2",
     "starlette",
     "uvicorn",
     "uvloop",
 )
 
-
 # Of these, what some services alone import; an image without them does not have it.
-NEEDED_BY_SOME = {"envoy": ("gateway", "browser"), "playwright": ("browser",)}
+NEEDED_BY_SOME = {
+    "envoy": ("gateway", "browser"),
+    "lightkube": ("gateway", "deletion-cost"),
+    "obstore": ("agent", "tools"),
+    "playwright": ("browser",),
+    "re2": ("tools",),
+    "starlette": ("site",),
+    "uvicorn": ("site",),
+}
+
+
+SERVICES = ("agent", "tools", "browser", "gateway", "site")
 
 
 class CannotStartError(Exception):
@@ -48,6 +61,11 @@ def missing_packages(service: str | None = None) -> list[str]:
     """What the service, or all of them, need and is not installed."""
     needed = (name for name in NEEDED if service is None or service in NEEDED_BY_SOME.get(name, (service,)))
     return [name for name in needed if find_spec(name) is None]
+
+
+def services_that_can_start() -> list[str]:
+    """The services that have all packages that they need; an image has some of them."""
+    return [service for service in SERVICES if not missing_packages(service)]
 
 
 def check_clear_text() -> None:
