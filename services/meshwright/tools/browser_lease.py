@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SERVICE = "meshwright.v1.BrowserService"
 CONNECT_SECONDS = 15.0
-"""A service that starts a moment later, or anew, is worth waiting for: a container takes some seconds on a busy machine, and the run would fail."""
+"""A service that starts a moment later, or anew, is worth waiting for: a container takes some seconds, and the run would fail."""
 RELEASE_SECONDS = 2.0
 """How long giving a browser back may take before the stream is cut, which gives it back as well."""
 GRANT_MARGIN_SECONDS = 5.0
