@@ -17,10 +17,12 @@ from meshwright.gateway.files import GatewayFiles
 from meshwright.gateway.gateway import Gateway
 from meshwright.gateway.writing import write_files
 from meshwright.serving.address import Address
+from meshwright.serving.elsewhere import ATTEMPT_KEY, attempt_of
+from meshwright.serving.inbound import MIB
 from meshwright.serving.server import Server, Service
 from meshwright.serving.settings import ServerSettings
 from meshwright.v1 import browser_service_pb2 as pb
-from meshwright.v1.browser_pb2 import BrowserCommand, Element, Type
+from meshwright.v1.browser_pb2 import BrowserCommand, Element, LeaseSpec, Type
 from meshwright.v1.browser_service_pb2_grpc import (
     BrowserServiceServicer,
     BrowserServiceStub,
@@ -260,3 +262,79 @@ async def test_a_call_that_reaches_a_replica_that_stops_is_made_by_another(tmp_p
         for _ in range(20):
             await stub.RunCommand(command("a"), timeout=LIMIT)
         assert not first.asked
+
+
+class Busy(BrowserServiceServicer):
+    """Sends callers on, and keeps those that come for the fourth time waiting until it is told to serve them."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.serve_them = asyncio.Event()
+
+    async def AcquireLease(self, request: pb.AcquireLeaseRequest, context: Any) -> pb.AcquireLeaseResponse:  # noqa: N802
+        await self._serve(context)
+        return pb.AcquireLeaseResponse()
+
+    async def Drive(
+        self, request_iterator: AsyncIterator[pb.DriveRequest], context: Any
+    ) -> AsyncIterator[pb.DriveResponse]:  # noqa: N802
+        await anext(request_iterator)
+        await self._serve(context)
+        yield pb.DriveResponse()
+
+    async def _serve(self, context: Any) -> None:
+        if attempt_of(context.invocation_metadata()) < 4:
+            raise failures.no_browser(1, 1, 1.0, elsewhere=True)
+        self.waiting += 1
+        await self.serve_them.wait()
+
+    @contextlib.asynccontextmanager
+    async def open(self, _readiness: Readiness) -> AsyncIterator[Busy]:
+        yield self
+
+    def serve(self, address: Address) -> Server[Busy]:
+        service = Service("meshwright.v1.BrowserService", add_BrowserServiceServicer_to_server, self.open)
+        return Server(service, ServerSettings(listen=address, stop_grace=0.1))
+
+
+async def test_any_number_of_callers_may_wait_for_a_lease_after_they_were_sent_on_with_all_that_they_sent(
+    tmp_path: Path,
+) -> None:
+    """Envoy counts them as tries for as long as they wait, and keeps what they sent."""
+    busy = [Busy(), Busy()]  # type: ignore[abstract]  # the rest is not implemented
+    async with (
+        busy[0].serve(Address(path=f"{tmp_path}/first.sock")),
+        busy[1].serve(Address(path=f"{tmp_path}/second.sock")),
+        gateway_before(tmp_path, browser_address=sockets(tmp_path, "first", "second")) as channel,
+    ):
+        stub = BrowserServiceStub(channel)
+        large = pb.AcquireLeaseRequest(spec=LeaseSpec(storage_state=b" " * MIB))
+        acquiring = [asyncio.ensure_future(stub.AcquireLease(large, timeout=LIMIT)) for _ in range(3)]
+        start = pb.DriveRequest(command_id="c1", start=LeaseSpec(storage_state=b" " * MIB))
+        streams = [stub.Drive(timeout=LIMIT) for _ in range(3)]
+        for stream in streams:
+            await stream.write(start)
+        acquiring += [
+            asyncio.ensure_future(stub.AcquireLease(pb.AcquireLeaseRequest(), timeout=LIMIT)) for _ in range(150)
+        ]
+        await eventually(lambda: sum(each.waiting for each in busy) == 156)
+        for each in busy:
+            each.serve_them.set()
+        await asyncio.gather(*acquiring)
+        assert [await stream.read() for stream in streams] == [pb.DriveResponse()] * 3
+
+
+@pytest.mark.parametrize(("browsers", "told"), [(("first",), None), (("first", "second"), "1")], ids=["one", "several"])
+async def test_only_a_gateway_before_several_browsers_says_how_often_a_caller_has_asked(
+    tmp_path: Path, browsers: tuple[str, ...], told: str | None
+) -> None:
+    async with (
+        agents(tmp_path, *browsers) as servers,
+        gateway_before(tmp_path, browser_address=sockets(tmp_path, *browsers)) as channel,
+    ):
+        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/meshwright.v1.BrowserService/GetPool"
+        )
+        await ask(b"", timeout=LIMIT, metadata=((ATTEMPT_KEY, "50"),))
+        (asked,) = [metadata for server in servers.values() for metadata in server.metadata]
+        assert asked.get(ATTEMPT_KEY) == told
