@@ -209,13 +209,14 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             "Leases, warm or not",
-            "In a second; warm ones stood ready before they were asked for.",
+            "In a second; warm ones stood ready before they were asked for. Who is sent on asks another pod.",
             [
                 (
                     "warm: {{warm}}",
                     f"sum by (warm) (rate(meshwright_browser_leases_total{{{BROWSER}}}[$__rate_interval]))",
                 ),
                 ("refused", f"sum(rate(meshwright_browser_refused_total{{{BROWSER}}}[$__rate_interval]))"),
+                ("sent on", f"sum(rate(meshwright_browser_sent_on_total{{{BROWSER}}}[$__rate_interval]))"),
             ],
             "ops",
         ),
@@ -280,7 +281,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         ),
         Panel(
             "Errors by method",
-            "Without those that callers cause.",
+            "Without those that callers cause. Callers whom a browser pod sends on to another are RESOURCE_EXHAUSTED there.",
             rate(
                 "meshwright_rpc_handled_total",
                 f'{SERVICES}, code=~"INTERNAL|UNKNOWN|DATA_LOSS|UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED"',

@@ -47,7 +47,7 @@
 
 {{- define "meshwright.tools-env" -}}
 {{ include "meshwright.env-of-service" (merge (dict "port" 8082) .) }}
-# Agents and tools find pods that were added when they connect anew.
+# Agents find pods that were added when they connect anew.
 - {name: MESHWRIGHT_CONNECTION_AGE, value: "10"}
 {{ include "meshwright.env-of-files" . }}
 - {name: MESHWRIGHT_BROWSER_ADDRESS, value: "{{ include "meshwright.fullname" .root }}-browser:8083"}
@@ -55,8 +55,8 @@
 
 {{- define "meshwright.browser-env" -}}
 {{ include "meshwright.env-of-service" (merge (dict "port" 8083) .) }}
-# Agents and tools find pods that were added when they connect anew.
-- {name: MESHWRIGHT_CONNECTION_AGE, value: "10"}
+# Tools find pods that were added when they connect anew; somebody may be waiting for one.
+- {name: MESHWRIGHT_CONNECTION_AGE, value: "3"}
 {{- with .root.Values.browser }}
 - {name: MESHWRIGHT_BROWSER_CAPACITY, value: {{ .capacity | quote }}}
 - {name: MESHWRIGHT_BROWSER_WARM, value: {{ .warm | quote }}}
