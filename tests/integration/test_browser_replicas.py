@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AT_ONCE = 3.0
-"""Far less than the callers would wait, on a machine of which nothing may be expected."""
+AT_ONCE = 15.0
+"""Far less than the callers would wait, and far more than it takes."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -51,7 +51,7 @@ async def test_where_one_is_full_and_another_free_everybody_is_served_at_once(
     held = await two.each[full].fill()
     begun = time.monotonic()
     async with asyncio.timeout(LIMIT):
-        got = await asyncio.gather(*(two.lease(way, wait=30.0) for _ in range(CAPACITY)))
+        got = await asyncio.gather(*(two.lease(way, wait=60.0) for _ in range(CAPACITY)))
     assert time.monotonic() - begun < AT_ONCE
     assert [(pool.leased, pool.queued) for pool in await two.pools()] == [(CAPACITY, 0)] * 2
     await give_back(*held, *got)
@@ -61,7 +61,7 @@ async def test_where_one_is_full_and_another_free_everybody_is_served_at_once(
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_browser_that_is_given_back_goes_to_one_who_waits_wherever_it_is(two: Replicas, way: str) -> None:
     held = [await replica.fill() for replica in two.each]
-    waiting = [asyncio.create_task(two.lease(way, wait=30.0)) for _ in range(CAPACITY)]
+    waiting = [asyncio.create_task(two.lease(way, wait=60.0)) for _ in range(CAPACITY)]
     await two.until(lambda pools: all_wait(CAPACITY, pools))
     await give_back(*held[1])
     begun = time.monotonic()
@@ -77,7 +77,7 @@ async def test_a_browser_that_is_given_back_goes_to_one_who_waits_wherever_it_is
 async def test_who_waits_is_counted_somewhere_nearly_always(two: Replicas, way: str) -> None:
     """Or a scaler would think that nobody does."""
     held = [each for replica in two.each for each in await replica.fill()]
-    waiting = [asyncio.create_task(two.lease(way, wait=30.0)) for _ in range(5)]
+    waiting = [asyncio.create_task(two.lease(way, wait=60.0)) for _ in range(5)]
     await two.until(lambda pools: all_wait(5, pools))
     begun = time.monotonic()
     seen = []
@@ -109,7 +109,7 @@ async def test_who_leaves_while_it_is_sent_on_leaves_nothing_behind(two: Replica
     before = sum(pool.granted for pool in await two.pools())
     held = [each for replica in two.each for each in await replica.fill()]
     for number in range(12):
-        leaving = asyncio.create_task(two.lease(way, wait=30.0))
+        leaving = asyncio.create_task(two.lease(way, wait=60.0))
         await asyncio.sleep(0.007 * number)
         leaving.cancel()
         await asyncio.wait({leaving})
@@ -129,7 +129,7 @@ async def test_a_replica_that_is_added_takes_those_who_wait(growing: Replicas, w
         begun = time.monotonic()
         async with asyncio.timeout(LIMIT):
             got = await asyncio.gather(*waiting)
-        assert time.monotonic() - begun < 2 * AT_ONCE
+        assert time.monotonic() - begun < AT_ONCE
         await give_back(*held, *got)
         await growing.rested()
 

@@ -275,9 +275,9 @@ class Busy(BrowserServiceServicer):
         await self._serve(context)
         return pb.AcquireLeaseResponse()
 
-    async def Drive(
+    async def Drive(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.DriveRequest], context: Any
-    ) -> AsyncIterator[pb.DriveResponse]:  # noqa: N802
+    ) -> AsyncIterator[pb.DriveResponse]:
         await anext(request_iterator)
         await self._serve(context)
         yield pb.DriveResponse()

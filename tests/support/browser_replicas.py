@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CAPACITY = 3
-LIMIT = 20.0
+LIMIT = 40.0
 WAYS = ("tools", "Drive", "AcquireLease")
 """The tools' own client, and both doors of the contract through the gateway."""
 
