@@ -13,7 +13,8 @@ import pytest
 from meshwright.store.interface import ClaimedRun, RunWaiting, Store
 from meshwright.store.opening import open_store
 from meshwright.store.redis import keys, schedules
-from meshwright.store.redis.connection import Client, connect
+from meshwright.store.redis.connecting import connect
+from meshwright.store.redis.connection import Client
 from meshwright.v1.run_pb2 import Track
 from tests.support.store_drive import LEASE, ME, a_run, a_session, a_store, an_end, settled
 

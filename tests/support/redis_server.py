@@ -13,7 +13,7 @@ from typing import Any, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from meshwright.store.redis.connection import connect
+from meshwright.store.redis.connecting import connect
 
 START_SECONDS = 60.0
 

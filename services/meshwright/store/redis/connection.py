@@ -1,4 +1,4 @@
-"""Connections to the server, and what its failures are called."""
+"""How commands are sent: what is sent again, for how long, and what failures are called."""
 
 from __future__ import annotations
 
@@ -7,76 +7,43 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import TimeoutError as AnswerTimeoutError
 
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import error_reason_pb2 as reasons
 
 T = TypeVar("T")
-SERVER_FAILURES = (RedisError, RedisClusterException, OSError)
-ANSWER_SECONDS = 5.0
-CONNECT_SECONDS = 2.0
-HEALTH_SECONDS = 10
-READ_RETRIES = 4
-MAX_CONNECTIONS = 64
-"""Of a client; a command that finds none free waits for one."""
-MAX_CONNECTIONS_TO_NODE = 4096
-"""Of a client to a node of a cluster, where a command that finds none free fails."""
+SERVER_FAILURES = (RedisError, OSError)
+LOST = (AnswerTimeoutError, LostConnectionError, OSError)
+"""Nobody knows whether the command was carried out."""
+REFUSED = (AskError, BusyLoadingError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError)
+"""It was not, and may be soon: a server starts, a slot moves, a replica takes over."""
+PASSING = (*LOST, *REFUSED)
+PATIENCE_SECONDS = 5.0
+"""A command that could not be carried out for so long fails."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 CLOSED = ("handler is closed", "has no attribute 'writelines'")
-"""Words for writing to a connection that has just closed, the loop's and a cluster client's, which the library lets through."""
-CLUSTER = "+cluster"
+"""Words for writing to a connection that has just closed, which the client's library lets through."""
 
 Client = Any
-"""redis-py's annotations promise less than it gives: commands are awaitable, keys and values are bytes."""
+"""redis-py's annotations promise less than it gives: commands are awaitable, keys and values are bytes. See `connecting.connect`."""
 
 
-class ClosedConnectionError(RedisConnectionError):
+class ClosedConnectionError(LostConnectionError):
     """The connection closed before the command was written: nothing of it has been sent."""
 
 
-NEVER_SENT = Retry(NoBackoff(), READ_RETRIES, supported_errors=(ClosedConnectionError,))
-
-
-class Server(Redis):
-    """A client of one server that sends again what it could not send."""
-
-    async def execute_command(self, *command: Any, **options: Any) -> Any:
-        """See Redis."""
-        return await sent(lambda: super(Server, self).execute_command(*command, **options))  # type: ignore[no-untyped-call]
-
-
-class Cluster(RedisCluster):
-    """A client of a cluster that sends again what it could not send: it closes connections that others are about to use."""
-
-    async def execute_command(self, *command: Any, **options: Any) -> Any:
-        """See RedisCluster."""
-        return await sent(lambda: super(Cluster, self).execute_command(*command, **options))
-
-
-def connect(url: str, *, retries: int = 0) -> Client:
-    """A client with connections of its own. Commands are repeated only `retries` times: reads may be, changes may not.
-
-    With `+cluster` behind its scheme the address is that of any node of a cluster.
-    """
-    scheme, _, rest = url.partition("://")
-    options = {
-        "socket_timeout": ANSWER_SECONDS,
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "health_check_interval": HEALTH_SECONDS,
-        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.02) if retries else NoBackoff(), retries),
-    }
-    if scheme.endswith(CLUSTER):
-        address = f"{scheme.removesuffix(CLUSTER)}://{rest}"
-        # What has moved is learnt slot by slot: to learn all anew the library closes every connection, those in use too.
-        limits = {"max_connections": MAX_CONNECTIONS_TO_NODE, "reinitialize_steps": 0}
-        return Cluster.from_url(address, **limits, **options)
-    pool = BlockingConnectionPool.from_url(url, max_connections=MAX_CONNECTIONS, timeout=ANSWER_SECONDS, **options)
-    return Server.from_pool(pool)
+UNSENT = (ClosedConnectionError,)
 
 
 def place_of(url: str) -> str:
@@ -121,13 +88,19 @@ async def heeding(command: Awaitable[T]) -> T:
     return answer
 
 
-async def sent(command: Callable[[], Awaitable[T]]) -> T:
-    """A command's answer; one that could not be sent because its connection had closed is sent again."""
-    return await NEVER_SENT.call_with_retry(lambda: _written(command()), _let_be)
-
-
-async def _let_be(_: Exception) -> None:
-    """The library has closed the connection by itself."""
+async def insisting(command: Callable[[], Awaitable[T]], passing: tuple[type[Exception], ...]) -> T:
+    """A command's answer; as long as it fails in one of these ways and PATIENCE_SECONDS are not over it is tried again."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_SECONDS
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await heeding(command())
+        except passing:
+            if loop.time() + pause > deadline:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 async def _written(command: Awaitable[T]) -> T:
@@ -138,10 +111,3 @@ async def _written(command: Awaitable[T]) -> T:
         if not any(word in str(error) for word in CLOSED):
             raise
         raise ClosedConnectionError("The connection was closed.") from error
-
-
-async def listeners(client: Client, channel: str) -> int:
-    """How many connections listen to a channel, at whichever node of a cluster."""
-    everywhere = {"target_nodes": RedisCluster.PRIMARIES} if isinstance(client, RedisCluster) else {}
-    ((_, count),) = await answered(client.pubsub_numsub(channel, **everywhere))
-    return int(count)

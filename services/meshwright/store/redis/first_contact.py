@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from redis.exceptions import (
@@ -16,7 +16,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from meshwright.store.redis.connection import CLUSTER, SERVER_FAILURES, Client, heeding, place_of
+from meshwright.store.redis.connecting import CLUSTER
+from meshwright.store.redis.connection import SERVER_FAILURES, Client, heeding, place_of
 from meshwright.store.refusals import StoreUnusableError
 
 ADDRESSES = "redis://host:port/0, rediss://, unix:///path or redis+cluster://."
@@ -38,16 +39,13 @@ def check_address(url: str) -> None:
         )
 
 
-async def problem_of(clients: Iterable[Client], url: str) -> str:
+async def problem_of(client: Client, url: str) -> str:
     """Why the server does not answer now, in words; empty where it does.
-
-    A cluster's client that has not asked yet who has which key sends many commands at once to any node, so each of them asks here.
 
     Raises StoreUnusableError where the setting is wrong: the server's answer, or what the connection says, will be the same later.
     """
     try:
-        for client in clients:
-            await heeding(client.ping())
+        await heeding(client.ping())
     except SERVER_FAILURES as error:
         mistake = _mistake(error, url)
         if mistake:

@@ -21,8 +21,12 @@ from meshwright.store.stored_event import StoredEvent, place
 log = structlog.get_logger(__name__)
 PIECE_EVENTS = 512
 POLL_SECONDS = 5.0
+"""A connection on which nothing came for so long is asked whether it is there, and given up where it does not say so for as long again."""
+LOOK_SECONDS = 5.0
+"""Between two looks for messages that were lost though the connection holds."""
 PAUSE_SECONDS = 0.1
 READY_SECONDS = 5.0
+STILL_THERE = "mw"
 WRITER_CHARACTERS = 16
 SEQUENCE_CHARACTERS = 16
 
@@ -44,7 +48,7 @@ class Follower:
 
     Own events come by `arrive` as soon as they are stored, those of others by the session's channel. A channel may lose messages:
     what does not follow the last event is held until the log has given what is missing, and after a new connection the log is asked
-    at once.
+    at once. A node of a cluster hears nothing of others while its link to them is broken, so there the log is also asked now and then.
     """
 
     def __init__(
@@ -52,13 +56,13 @@ class Follower:
         client: Client,
         own: str,
         read: Callable[[str, int, int], Awaitable[list[StoredEvent]]],
-        last_sequence: Callable[[str], Awaitable[int]],
+        last_sequences: Callable[[Sequence[str]], Awaitable[list[int]]],
         on_signal: Callable[[Signal], None],
     ) -> None:
         self._client = client
         self._own = own.encode()
         self._read = read
-        self._last_sequence = last_sequence
+        self._last_sequences = last_sequences
         self._on_signal = on_signal
         self._tails: dict[str, Tail] = {}
         self._changed = asyncio.Event()
@@ -131,9 +135,7 @@ class Follower:
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _connected(self) -> None:
-        # A client of a cluster has to know its nodes first; for any other this does nothing.
-        await self._client.initialize()
-        pubsub = self._client.pubsub()
+        pubsub = await self._client.listener()
         try:
             await pubsub.subscribe(keys.SIGNALS)
             with _made_once(pubsub.connection):
@@ -145,6 +147,8 @@ class Follower:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep_joined(pubsub))
             tasks.create_task(self._listen(pubsub))
+            if self._client.loses_messages:
+                tasks.create_task(self._look())
 
     async def _keep_joined(self, pubsub: Any) -> None:
         joined: dict[str, Tail] = {}
@@ -162,9 +166,15 @@ class Follower:
                 await self._changed.wait()
 
     async def _listen(self, pubsub: Any) -> None:
+        asked = False
         while not self._closing:
             message = await heeding(pubsub.get_message(timeout=POLL_SECONDS))
             if message is None:
+                if asked:
+                    raise LostConnectionError("The server is silent.")
+                await heeding(pubsub.ping(STILL_THERE))
+            asked = message is None
+            if message is None or message["type"] == "pong":
                 continue
             channel = message["channel"].decode()
             if channel == keys.SIGNALS:
@@ -176,6 +186,19 @@ class Follower:
                     self._catch_up(session_id, tail)
             elif message["type"] == "message":
                 self._take_events(keys.session_of(channel), message["data"])
+
+    async def _look(self) -> None:
+        """Find what sessions have that their watchers were not told."""
+        while not self._closing:
+            await asyncio.sleep(LOOK_SECONDS)
+            followed = {name: tail for name, tail in self._tails.items() if tail.last is not None}
+            try:
+                lasts = await self._last_sequences(list(followed))
+            except MeshError:
+                continue
+            for (session_id, tail), last in zip(followed.items(), lasts, strict=True):
+                if tail.last is not None and last > tail.last:
+                    self._catch_up(session_id, tail)
 
     def _take_signal(self, message: bytes) -> None:
         signal = signals.decode(self._own.decode(), message)
@@ -214,7 +237,7 @@ class Follower:
 
     async def _read_to_the_end(self, session_id: str, tail: Tail) -> None:
         if tail.last is None:
-            last = await self._last_sequence(session_id)
+            (last,) = await self._last_sequences([session_id])
             tail.last = min([last, *(events[0].sequence - 1 for events in tail.held)])
         while events := await self._read(session_id, tail.last, PIECE_EVENTS):
             self.arrive(session_id, events)

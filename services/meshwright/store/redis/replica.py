@@ -10,7 +10,8 @@ import structlog
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Draft, RunWaiting, SessionDeleted, Signal
 from meshwright.store.redis import keys, signals, trimming
-from meshwright.store.redis.connection import READ_RETRIES, Client, answered, connect, unavailable
+from meshwright.store.redis.connecting import connect
+from meshwright.store.redis.connection import Client, answered, unavailable
 from meshwright.store.redis.follower import Follower
 from meshwright.store.redis.plan import Plan, now
 from meshwright.store.redis.quotas import Tokens
@@ -28,11 +29,11 @@ class Replica:
 
     def __init__(self, url: str) -> None:
         """ValueError where the address cannot be read."""
-        self.client: Client = connect(url, retries=READ_RETRIES)
+        self.client: Client = connect(url, patient=True)
         self.once: Client = connect(url)
         """Sends each command once, where `client` repeats what a failure has cut off."""
         self.writer = Writer(self.once)
-        self.follower = Follower(self.once, self.writer.name, self.read_log, self._last_sequence, self.take)
+        self.follower = Follower(self.once, self.writer.name, self.read_log, self._last_sequences, self.take)
         self.tokens = Tokens(self.client)
         self.listener: Callable[[Signal], None] = lambda signal: None
         self._background: set[asyncio.Task[None]] = set()
@@ -65,8 +66,12 @@ class Replica:
                 raise TrimmedError(first)
         return events
 
-    async def _last_sequence(self, session_id: str) -> int:
-        return int(await answered(self.client.hget(keys.state(session_id), "last")) or 0)
+    async def _last_sequences(self, session_ids: Sequence[str]) -> list[int]:
+        """Of each session, 0 where it has no event. UNAVAILABLE."""
+        found = await self.client.send_each([("HGET", keys.state(session_id), "last") for session_id in session_ids])
+        if any(isinstance(last, Exception) for last in found):
+            raise unavailable()
+        return [int(last or 0) for last in found]
 
     def appended(self, session_id: str, outcome: Outcome, drafts: Sequence[Draft]) -> list[StoredEvent]:
         """The events of drafts that were stored; those who follow the session are given them."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from meshwright.store.interface import Page
 from meshwright.store.redis import keys
-from meshwright.store.redis.connection import Client, answered, sent
+from meshwright.store.redis.connection import Client, answered
 from meshwright.store.redis.plan import COUNTED, Plan, now, run_field
 from meshwright.store.refusals import session_not_found
 from meshwright.v1.run_pb2 import RunState, Usage
@@ -65,7 +64,16 @@ async def get(client: Client, principal: str, session_id: str) -> Session:
 
 async def find(client: Client, session_id: str) -> Session | None:
     """Read a session, whoever owns it."""
-    values, oldest, unfinished = await answered(sent(lambda: _look_at(client, session_id)))
+    open_runs = keys.open_runs(session_id)
+    values, oldest, unfinished = await answered(
+        client.look(
+            [
+                ("HMGET", keys.state(session_id), *FIELDS, *COUNTS),
+                ("ZRANGE", open_runs, 0, 0),
+                ("ZCARD", open_runs),
+            ]
+        )
+    )
     held = dict(zip(FIELDS + COUNTS, values, strict=True))
     if held["principal"] is None:
         return None
@@ -77,14 +85,6 @@ async def find(client: Client, session_id: str) -> Session | None:
         session.active_run_id = run_id if active else ""
         session.queued_runs = unfinished - active
     return session
-
-
-async def _look_at(client: Client, session_id: str) -> Any:
-    async with client.pipeline(transaction=True) as pipeline:
-        pipeline.hmget(keys.state(session_id), FIELDS + COUNTS)
-        pipeline.zrange(keys.open_runs(session_id), 0, 0)
-        pipeline.zcard(keys.open_runs(session_id))
-        return await pipeline.execute()
 
 
 def _session(session_id: str, held: Mapping[str, bytes | None]) -> Session:

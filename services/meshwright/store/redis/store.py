@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from redis.exceptions import RedisClusterException
-
 from meshwright.store.interface import (
     NO_QUOTAS,
     Claim,
@@ -24,7 +22,7 @@ from meshwright.store.interface import (
 )
 from meshwright.store.live import Subscription
 from meshwright.store.redis import approvals, asked, children, claims, keys, runs, schedules, sessions, trimming
-from meshwright.store.redis.connection import answered, listeners, unavailable
+from meshwright.store.redis.connection import answered, unavailable
 from meshwright.store.redis.first_contact import ADDRESSES, check_address, problem_of
 from meshwright.store.redis.plan import Plan, count_usage
 from meshwright.store.redis.quotas import give_back_runs
@@ -63,7 +61,7 @@ class RedisStore:
         try:
             check_address(url)
             store = cls(url, Replica(url))
-        except (ValueError, RedisClusterException) as error:
+        except ValueError as error:
             raise StoreUnusableError(f"MESHWRIGHT_STORE_URL is not an address of a store: {ADDRESSES}") from error
         try:
             await store.problem()
@@ -74,7 +72,7 @@ class RedisStore:
 
     async def problem(self) -> str:
         """See Store."""
-        problem = await problem_of((self._replica.once, self._client), self._url)
+        problem = await problem_of(self._replica.once, self._url)
         if not problem:
             self._replica.follower.start()
         return problem
@@ -274,8 +272,10 @@ class RedisStore:
 
     async def followed(self, session_id: str) -> bool:
         """See Store."""
-        follower = self._replica.follower
-        return follower.subscriptions.followed(session_id) or await listeners(self._client, keys.live(session_id)) > 0
+        if self._replica.follower.subscriptions.followed(session_id):
+            return True
+        listeners: int = await answered(self._client.listeners(keys.live(session_id)))
+        return listeners > 0
 
     def listen(self, listener: Callable[[Signal], None]) -> None:
         """See Store."""

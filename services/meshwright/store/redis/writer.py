@@ -3,52 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 import uuid
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from redis.exceptions import (
-    BusyLoadingError,
-    ClusterDownError,
-    MovedError,
-    NoScriptError,
-    ReadOnlyError,
-    RedisError,
-    TryAgainError,
-)
-from redis.exceptions import (
-    ConnectionError as LostConnectionError,
-)
-from redis.exceptions import (
-    TimeoutError as AnswerTimeoutError,
-)
+from redis.exceptions import ConnectionError as LostConnectionError
+from redis.exceptions import NoScriptError
 
-from meshwright.serving.errors import MeshError
 from meshwright.store.interface import Draft
 from meshwright.store.redis import keys, wire
-from meshwright.store.redis.connection import SERVER_FAILURES, Client, heeding, unavailable
+from meshwright.store.redis.connection import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PASSING,
+    PATIENCE_SECONDS,
+    Client,
+    unavailable,
+)
 from meshwright.store.redis.plan import Plan, now
 from meshwright.store.resting import rest_after
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 TRANSACT = (files(__package__) / "transact.lua").read_bytes()
-PATIENCE_SECONDS = 5.0
-"""A change that could not be made for so long fails."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+DIGEST = hashlib.sha1(TRANSACT, usedforsecurity=False).hexdigest()
+"""The script's name at a server that has seen it."""
 MAX_BATCH = 512
-PASSING = (
-    AnswerTimeoutError,
-    BusyLoadingError,
-    ClusterDownError,
-    LostConnectionError,
-    MovedError,
-    ReadOnlyError,
-    TryAgainError,
-)
 
 
 class Outcome(NamedTuple):
@@ -78,30 +65,41 @@ class Operation(NamedTuple):
     settle: Callable[[Outcome, Change], Any]
     answer_key: str
     future: asyncio.Future[Any]
+    deadline: float
+    """Time of the event loop from which on it is not tried again."""
 
 
-class Sent(NamedTuple):
-    """A change as it travels."""
+@dataclass(eq=False)
+class Sending:
+    """An operation on its way."""
 
     operation: Operation
-    change: Change
-    command: tuple[object, ...]
+    change: Change | None = None
+    """None until it is sent for the first time."""
+    command: tuple[object, ...] = ()
+    pause: float = FIRST_PAUSE
+    """Before it is tried again, in seconds."""
+    again: bool = False
 
 
 class Writer:
-    """Sends changes in the order in which they came.
+    """Sends the changes of a session in the order in which they came.
 
-    Self-clocking group commit, as in the embedded store. A batch whose answer was lost is sent again: the script knows what it did
-    by the numbers that this writer gives.
+    Self-clocking group commit, as in the embedded store: changes travel together, those for each node of a cluster by themselves. What
+    was not answered, or is refused for now, is sent again, before what came later for the same session, while other sessions overtake
+    it: the script knows what it did by the numbers that this writer gives.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.name = uuid.uuid4().hex[:16]
         self._number = 0
-        self._script = b""
-        self._pending: list[Operation] = []
-        self._work: asyncio.Task[None] | None = None
+        self._waiting: dict[str, deque[Sending]] = {}
+        """What is not settled, by session."""
+        self._lanes: defaultdict[str, deque[str]] = defaultdict(deque)
+        """Sessions whose turn it is, by where they lie."""
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._settled = asyncio.Event()
         self._closed = False
 
     def submit(
@@ -113,98 +111,121 @@ class Writer:
     ) -> asyncio.Future[T]:
         """Have a change made. `compose` is called once, when it is about to be sent. `settle` makes the result, or raises the MeshError.
 
-        Both are called in the event loop and in the order of changes.
+        Both are called in the event loop and in the order of a session's changes.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
         if self._closed:
             future.set_exception(unavailable("The store is closed."))
             return future
-        self._pending.append(Operation(session_id, compose, settle, answer_key, future))
-        if self._work is None:
-            self._work = asyncio.create_task(self._send_all(), name="store-writer")
+        operation = Operation(session_id, compose, settle, answer_key, future, loop.time() + PATIENCE_SECONDS)
+        waiting = self._waiting.setdefault(session_id, deque())
+        waiting.append(Sending(operation))
+        if len(waiting) == 1:
+            self._send_soon(session_id)
         return future
 
     async def close(self) -> None:
         """Finish what was submitted."""
         self._closed = True
-        if self._work is not None:
-            await self._work
+        while self._waiting:
+            self._settled.clear()
+            await self._settled.wait()
+        if self._at_work:
+            await asyncio.wait(self._at_work.values())
 
-    async def _send_all(self) -> None:
-        while self._pending:
+    def _send_soon(self, session_id: str) -> None:
+        lane = self._client.lane(keys.state(session_id))
+        self._lanes[lane].append(session_id)
+        if lane not in self._at_work:
+            self._at_work[lane] = asyncio.create_task(self._send_all(lane), name="store-writer")
+
+    async def _send_all(self, lane: str) -> None:
+        """Carry out what waits in a lane, batch by batch."""
+        while sessions := self._lanes[lane]:
             begun = time.thread_time()
-            gathered, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-            batch = [sent for operation in gathered if (sent := self._composed(operation)) is not None]
-            results, again = await self._patiently(batch)
-            for sent, result in zip(batch, results, strict=True):
-                _settle(sent, result, again=again)
+            gathered: dict[str, list[Sending]] = {}
+            room = MAX_BATCH
+            while sessions and room > 0:
+                session_id = sessions.popleft()
+                gathered[session_id] = list(islice(self._waiting[session_id], room))
+                room -= len(gathered[session_id])
+            batch = [each for waiting in gathered.values() for each in waiting if each.change or self._composed(each)]
+            for sending, result in zip(batch, await self._attempt(batch), strict=True):
+                self._take(sending, result)
+            for session_id in gathered:
+                self._go_on(session_id)
             # Behind all whom that has woken. Waiting for the server is no work, so a quiet store hardly rests.
             await asyncio.sleep(0)
             await asyncio.sleep(rest_after(time.thread_time() - begun))
-        self._work = None
+        del self._lanes[lane], self._at_work[lane]
 
-    def _composed(self, operation: Operation) -> Sent | None:
-        """The change as it is sent, however often; one that cannot be composed has failed."""
+    def _composed(self, sending: Sending) -> bool:
+        """Make the change as it is sent, however often; one that cannot be composed has failed."""
+        operation = sending.operation
         try:
-            change = operation.compose()
+            sending.change = operation.compose()
         except Exception as error:  # noqa: BLE001 (whoever waits for it is told)
             if not operation.future.done():
                 operation.future.set_exception(error)
-            return None
+            self._waiting[operation.session_id].remove(sending)
+            return False
         self._number += 1
-        plan, session_id = change.plan, operation.session_id
+        plan, session_id = sending.change.plan, operation.session_id
         plan.writer, plan.number, plan.time = self.name, self._number, str(now())
         names = keys.of_session(session_id) + ([operation.answer_key] if operation.answer_key else [])
         packed, texts = wire.pack_plan(plan)
-        arguments = (packed, wire.pack_drafts(change.drafts), keys.live(session_id), keys.SIGNALS, *texts)
-        return Sent(operation, change, (len(names), *names, *arguments))
+        arguments = (packed, wire.pack_drafts(sending.change.drafts), keys.live(session_id), keys.SIGNALS, *texts)
+        sending.command = (len(names), *names, *arguments)
+        return True
 
-    async def _patiently(self, batch: Sequence[Sent]) -> tuple[Sequence[Any], bool]:
-        """The results, and whether it took more than one attempt."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
-        pause = FIRST_PAUSE
-        again = False
-        while True:
-            results = await self._attempt(batch)
-            if not any(isinstance(result, PASSING) for result in results):
-                return results, again
-            if loop.time() + pause > deadline:
-                log.error("store.unreachable", changes=len(batch))
-                return results, again
-            again = True
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _attempt(self, batch: Sequence[Sent]) -> Sequence[Any]:
+    async def _attempt(self, batch: Sequence[Sending]) -> list[Any]:
         try:
-            results = await heeding(self._send(batch))
-            if any(isinstance(result, NoScriptError) for result in results):
-                self._script = b""
-                results = await heeding(self._send(batch))
-        except SERVER_FAILURES:
+            results: list[Any] = await self._client.send_each([("EVALSHA", DIGEST, *each.command) for each in batch])
+            unknown = [place for place, result in enumerate(results) if isinstance(result, NoScriptError)]
+            if unknown:
+                told = await self._client.send_each([("EVAL", TRANSACT, *batch[place].command) for place in unknown])
+                for place, result in zip(unknown, told, strict=True):
+                    results[place] = result
+        except Exception:
+            # Whatever it was, nobody may wait for ever.
+            log.exception("store.sending_failed", changes=len(batch))
             return [LostConnectionError()] * len(batch)
         return results
 
-    async def _send(self, batch: Sequence[Sent]) -> Sequence[Any]:
-        if not self._script:
-            self._script = await self._client.script_load(TRANSACT)
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for sent in batch:
-                pipeline.execute_command("EVALSHA", self._script, *sent.command)
-            results: Sequence[Any] = await pipeline.execute(raise_on_error=False)
-            return results
+    def _take(self, sending: Sending, result: Any) -> None:
+        """Settle a change by its result, unless it is to be sent again."""
+        if isinstance(result, PASSING):
+            if asyncio.get_running_loop().time() + sending.pause <= sending.operation.deadline:
+                sending.again = True
+                return
+            log.error("store.unreachable", failure=type(result).__name__)
+        _settle(sending, result)
+        self._waiting[sending.operation.session_id].remove(sending)
+
+    def _go_on(self, session_id: str) -> None:
+        """Send what is left of a session, after a pause where it was sent before."""
+        waiting = self._waiting[session_id]
+        if not waiting:
+            del self._waiting[session_id]
+            self._settled.set()
+        elif waiting[0].again:
+            asyncio.get_running_loop().call_later(waiting[0].pause, self._send_soon, session_id)
+            waiting[0].pause = min(2 * waiting[0].pause, LONGEST_PAUSE)
+        else:
+            self._send_soon(session_id)
 
 
-def _settle(sent: Sent, result: Any, *, again: bool) -> None:
-    future = sent.operation.future
+def _settle(sending: Sending, result: Any) -> None:
+    future, change = sending.operation.future, sending.change
+    assert change is not None
     try:
-        if isinstance(result, RedisError):
+        if isinstance(result, Exception):
             if not isinstance(result, PASSING):
                 log.error("store.change_failed", exc_info=result)
             raise unavailable("The store could not be written.")
-        value = sent.operation.settle(_outcome(result)._replace(again=again), sent.change)
-    except MeshError as refusal:
+        value = sending.operation.settle(_outcome(result)._replace(again=sending.again), change)
+    except Exception as refusal:  # noqa: BLE001 (whoever waits for it is told)
         if not future.done():
             future.set_exception(refusal)
         return
