@@ -30,6 +30,7 @@ from meshwright.v1.run_pb2 import RunState, Usage
 from tests.support.store_drive import (
     LEASE,
     ME,
+    a_claim,
     a_notice,
     a_run,
     a_session,
@@ -131,7 +132,9 @@ async def test_a_run_whose_lease_is_over_is_claimed_again_and_its_old_holder_can
     assert taken.claim.token > deposed.claim.token
 
     assert await refusal(store.append(deposed.claim, [a_notice()])) == "RUN_CLAIM_LOST"
-    assert await store.renew_claims([deposed.claim, taken.claim], LEASE) == Renewal(lost=[deposed.claim], cancelled=[])
+    assert await store.renew_claims([deposed.claim, taken.claim], LEASE) == Renewal(
+        lost=[deposed.claim], cancelled=[], steered=[]
+    )
     (event,) = await store.append(taken.claim, [a_notice()])
     assert event.sequence == 2
 
@@ -141,12 +144,27 @@ async def test_whoever_renews_a_claim_is_told_that_the_run_was_cancelled(store: 
     await a_run(store)
     claimed = await store.claim_run("me", LEASE)
     assert claimed is not None
-    assert await store.renew_claims([claimed.claim], LEASE) == Renewal(lost=[], cancelled=[])
+    assert await store.renew_claims([claimed.claim], LEASE) == Renewal(lost=[], cancelled=[], steered=[])
     await store.cancel_run(ME, "ses_1", "run_1", None, settled)
     for _ in range(2):
-        assert await store.renew_claims([claimed.claim], LEASE) == Renewal(lost=[], cancelled=[claimed.claim])
+        assert await store.renew_claims([claimed.claim], LEASE) == Renewal(
+            lost=[], cancelled=[claimed.claim], steered=[]
+        )
     deposed = claimed.claim._replace(token=claimed.claim.token - 1)
-    assert await store.renew_claims([deposed], LEASE) == Renewal(lost=[deposed], cancelled=[])
+    assert await store.renew_claims([deposed], LEASE) == Renewal(lost=[deposed], cancelled=[], steered=[])
+
+
+async def test_whoever_renews_a_claim_is_told_of_inputs_that_are_new(store: Store) -> None:
+    await a_session(store)
+    await a_run(store)
+    claim = (await a_claim(store)).claim
+    for known in range(3):
+        assert await store.renew_claims([claim], LEASE, {claim: known}) == Renewal(lost=[], cancelled=[], steered=[])
+        await store.deliver_input(ME, "ses_1", "run_1", None, lambda run: a_notice("more", run.run_id), interrupt=True)
+        for _ in range(2):
+            renewal = await store.renew_claims([claim], LEASE, {claim: known})
+            assert renewal == Renewal(lost=[], cancelled=[], steered=[claim])
+        assert (await store.renew_claims([claim], LEASE)).steered == []
 
 
 async def test_a_run_ends_once(store: Store) -> None:

@@ -102,7 +102,7 @@ async def test_a_lease_that_is_renewed_is_not_taken_over(replicas: tuple[RedisSt
     loop = asyncio.get_running_loop()
     end = loop.time() + 1.0
     while loop.time() < end:
-        assert await here.renew_claims([claim], 0.3) == ([], [])
+        assert await here.renew_claims([claim], 0.3) == ([], [], [])
         assert await there.claim_run("second", LEASE) is None
         await asyncio.sleep(0.05)
 

@@ -216,24 +216,27 @@ class Dispatcher:
             await self._renew()
 
     async def _renew(self) -> None:
-        """Renew all claims, stop working on what is another's, and end what was cancelled while signals got lost."""
+        """Renew all claims, stop working on what is another's, and heed what was asked of runs while signals got lost."""
         engaged = {each.worker.claim: each for each in self._everybody()}
         if not engaged:
             return
         until = time.monotonic() + LEASE_SECONDS
+        known = {claim: each.worker.inputs_known for claim, each in engaged.items()}
         try:
-            lost, cancelled = await self._parts.store.renew_claims(tuple(engaged), LEASE_SECONDS)
+            renewal = await self._parts.store.renew_claims(tuple(engaged), LEASE_SECONDS, known)
         except MeshError as error:
             log.warning("dispatcher.renewal_failed", reason=error.reason_name)
             return
         for claim, (worker, task) in engaged.items():
-            if claim in lost:
+            if claim in renewal.lost:
                 agent_metrics.claim_lost()
                 task.cancel()
                 continue
             worker.renewed(until)
-            if claim in cancelled:
+            if claim in renewal.cancelled:
                 worker.cancel()
+            elif claim in renewal.steered:
+                worker.steered()
 
 
 async def _work(worker: Worker, before: Engaged | None) -> Run | None:

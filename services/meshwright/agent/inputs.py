@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshwright.agent.history import read_events
 from meshwright.models.interface import UserTurn
 from meshwright.v1.event_pb2 import EventKind, Message, Role, SteeringReceipt, SteeringState
+from meshwright.v1.run_pb2 import SteeringMode
 
 if TYPE_CHECKING:
     from meshwright.agent.run_log import RunLog
@@ -53,6 +54,19 @@ class Inputs:
                 self._waiting[event.steering_receipt.steering_id] = event.steering_receipt
             else:
                 self._waiting.pop(event.steering_receipt.steering_id, None)
+
+    async def look(self) -> tuple[int, bool]:
+        """How many inputs there are, and whether one that waits is to interrupt; whoever applies them has them still before it."""
+        run_id, known, waiting = self._log.run.run_id, self.seen, dict(self._waiting)
+        async for event in read_events(self._store, self._log.run.session_id, self._cursor, KINDS[:1]):
+            receipt = event.steering_receipt
+            if event.run_id == run_id and receipt.state == SteeringState.STEERING_STATE_ACCEPTED:
+                known += 1
+                waiting[receipt.steering_id] = receipt
+            elif event.run_id == run_id:
+                waiting.pop(receipt.steering_id, None)
+        interrupting = any(each.mode == SteeringMode.STEERING_MODE_INTERRUPT for each in waiting.values())
+        return known, interrupting and known > self.seen
 
     def returned(self, reason: MeshError) -> list[Draft]:
         """Receipts that give back what waits, because the run ends."""

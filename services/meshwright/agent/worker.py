@@ -61,10 +61,22 @@ class Worker:
         hands = Hands(self._log, parts.toolbox, self._approvals, delegations)
         self._loop = AgentLoop(parts, hands, self._inputs, self._member)
         self._looping: asyncio.Task[Ending | None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._inputs_looked_at = 0
 
     def interrupt(self) -> None:
         """Stop the current step: an input waits that is not to wait for its end."""
         self._loop.interrupt()
+
+    @property
+    def inputs_known(self) -> int:
+        """How many of the run's inputs this knows of, applied or not."""
+        return max(self._inputs_looked_at, self._inputs.seen)
+
+    def steered(self) -> None:
+        """There are more inputs, of which no signal may have told: see whether one is not to wait for the end of the step."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look(), name=f"inputs-{self._run.run_id}")
 
     def approval_settled(self, approval_id: str) -> None:
         """A person has answered."""
@@ -123,9 +135,21 @@ class Worker:
             log.warning("run.left", run_id=self._run.run_id, reason=error.reason_name)
         finally:
             looping.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
             await asyncio.wait([looping], timeout=ENDING_SECONDS)
             if self._member.is_root:
                 self._toolbox.rest(self._run.session_id)
+
+    async def _look(self) -> None:
+        try:
+            self._inputs_looked_at, interrupting = await self._inputs.look()
+        except MeshError as error:
+            # The next renewal tells of them again.
+            log.warning("run.inputs_not_read", run_id=self._run.run_id, reason=error.reason_name)
+            return
+        if interrupting:
+            self._loop.interrupt()
 
     async def _ending(self, looping: asyncio.Task[Ending | None]) -> Ending | None:
         """Wait for the loop's end, or for the run's deadline; None when nothing is left to write, or the run is another's."""

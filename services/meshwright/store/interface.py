@@ -9,7 +9,7 @@ Events travel as bytes: a `Draft` is a serialised `meshwright.v1.Event` without 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from meshwright.store.live import Subscription
@@ -54,6 +54,10 @@ class Claim(NamedTuple):
     """Owner of the session."""
 
 
+NOTHING_KNOWN: Mapping[Claim, int] = {}
+"""Of no claim."""
+
+
 class ClaimedRun(NamedTuple):
     """A run that this replica now has to work on."""
 
@@ -85,6 +89,8 @@ class Renewal(NamedTuple):
     """Another has the run, or it has ended."""
     cancelled: list[Claim]
     """Renewed, but somebody asked for the run's end."""
+    steered: list[Claim]
+    """Renewed, but the run was given inputs of which its worker does not know."""
 
 
 class Retention(NamedTuple):
@@ -290,8 +296,13 @@ class Store(Protocol):
         """
         ...
 
-    async def renew_claims(self, claims: Sequence[Claim], lease_seconds: float) -> Renewal:
-        """Renew claims, and tell of their runs what a signal may have told before: signals can get lost."""
+    async def renew_claims(
+        self, claims: Sequence[Claim], lease_seconds: float, inputs_known: Mapping[Claim, int] = NOTHING_KNOWN
+    ) -> Renewal:
+        """Renew claims, and tell of their runs what a signal may have told before: signals can get lost.
+
+        `inputs_known` is how many inputs a run's worker knows of; of runs that are not in it nothing about inputs is told.
+        """
         ...
 
     def append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -12,12 +12,15 @@ from meshwright.store.interface import Claim, ClaimedRun, Renewal
 from meshwright.store.redis import keys, schedules
 from meshwright.store.redis.connection import Client, answered
 from meshwright.store.redis.plan import Plan, now, run_field
-from meshwright.store.redis.runs import claim_guards
+from meshwright.store.redis.runs import claim_guards, inputs_guard
 from meshwright.store.redis.schedules import CANARY, STABLE, Entry
 from meshwright.store.redis.sessions import timestamp
 from meshwright.v1.run_pb2 import Run, RunState, Track
 
 ACTIVE, FINISHED = str(RunState.RUN_STATE_ACTIVE).encode(), str(RunState.RUN_STATE_FINISHED).encode()
+
+NEWS = ("cancelled", "steered")
+"""What a renewal may have to tell, though the claim holds."""
 
 CarryOut = Callable[[str, Plan], Awaitable[str]]
 """Carries out a plan on a session and gives the code of its outcome."""
@@ -164,23 +167,28 @@ async def _descends(client: Client, session_id: str, run_id: str, ancestor: str)
     return run_id == ancestor
 
 
-async def renew(carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int) -> Renewal:
+async def renew(
+    carry_out: CarryOut, claims: Sequence[Claim], lease_micros: int, inputs_known: Mapping[Claim, int]
+) -> Renewal:
     """See Store.renew_claims. All at once: one after the other they would take a busy replica longer than a lease."""
     until = str(now() + lease_micros)
 
     async def renewed(held: Claim) -> str:
         plan = Plan(absent="claim", guards=claim_guards(held), values={run_field(held.run_id, "until"): until})
-        not_cancelled = (run_field(held.run_id, "cancelled"), "", "cancelled")
-        code = await carry_out(held.session_id, replace(plan, guards=[*plan.guards, not_cancelled]))
-        if code == "cancelled":
-            code = "cancelled" if await carry_out(held.session_id, plan) == "done" else "claim"
+        nothing_new: list[tuple[str, str | bytes, str]] = [(run_field(held.run_id, "cancelled"), "", "cancelled")]
+        if held in inputs_known:
+            nothing_new.append(inputs_guard(held.run_id, inputs_known[held], "steered"))
+        code = await carry_out(held.session_id, replace(plan, guards=[*plan.guards, *nothing_new]))
+        if code in NEWS:
+            code = code if await carry_out(held.session_id, plan) == "done" else "claim"
         return code
 
     codes = await asyncio.gather(*(renewed(held) for held in claims))
     outcomes = list(zip(claims, codes, strict=True))
     return Renewal(
-        [held for held, code in outcomes if code not in ("done", "cancelled")],
+        [held for held, code in outcomes if code not in ("done", *NEWS)],
         [held for held, code in outcomes if code == "cancelled"],
+        [held for held, code in outcomes if code == "steered"],
     )
 
 

@@ -153,7 +153,7 @@ def appending(claim: Claim, drafts: Sequence[Draft], run: Run | None, inputs_see
     """The plan that appends under a claim and stores the run's record if given."""
     plan = Plan(absent="claim", guards=claim_guards(claim))
     if inputs_seen is not None:
-        plan.guards.append((run_field(claim.run_id, "inputs"), str(inputs_seen) if inputs_seen else "", "inputs"))
+        plan.guards.append(inputs_guard(claim.run_id, inputs_seen, "inputs"))
     store_requested(plan, drafts)
     if run is not None and run.state == FINISHED:
         ends = [index for index, draft in enumerate(drafts) if draft.kind == RUN_FINISHED]
@@ -161,6 +161,11 @@ def appending(claim: Claim, drafts: Sequence[Draft], run: Run | None, inputs_see
     elif run is not None:
         plan.values[run_field(run.run_id, "record")] = run.SerializeToString()
     return plan
+
+
+def inputs_guard(run_id: str, known: int, code: str) -> tuple[str, str | bytes, str]:
+    """What is so while a run was given no more inputs than are known."""
+    return run_field(run_id, "inputs"), str(known) if known else "", code
 
 
 def claim_guards(claim: Claim) -> list[tuple[str, str | bytes, str]]:

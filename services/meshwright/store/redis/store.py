@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from meshwright.store.interface import (
     NO_QUOTAS,
+    NOTHING_KNOWN,
     Claim,
     ClaimedRun,
     Draft,
@@ -201,9 +202,11 @@ class RedisStore:
         await claims.release(self._client, self._replica.code_of, held)
         await self._replica.wake()
 
-    async def renew_claims(self, claims_held: Sequence[Claim], lease_seconds: float) -> Renewal:
+    async def renew_claims(
+        self, claims_held: Sequence[Claim], lease_seconds: float, inputs_known: Mapping[Claim, int] = NOTHING_KNOWN
+    ) -> Renewal:
         """See Store."""
-        return await claims.renew(self._replica.code_of, claims_held, int(lease_seconds * 1_000_000))
+        return await claims.renew(self._replica.code_of, claims_held, int(lease_seconds * 1_000_000), inputs_known)
 
     def append(
         self, claim: Claim, drafts: Drafts, run: Run | None = None, *, inputs_seen: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from meshwright.store.interface import Claim, ClaimedRun, Draft, Renewal
 from meshwright.store.refusals import claim_lost, run_finished, run_not_found
@@ -119,19 +119,23 @@ def _owner_of(connection: sqlite3.Connection, claim: Claim) -> tuple[str, int]:
     return row[0], row[1]
 
 
-def renew(connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int) -> Renewal:
+def renew(
+    connection: sqlite3.Connection, claims: Sequence[Claim], lease_micros: int, inputs_known: Mapping[Claim, int]
+) -> Renewal:
     """See Store.renew_claims."""
     until = now() + lease_micros
-    renewal = Renewal([], [])
+    renewal = Renewal([], [], [])
     for held in claims:
         renewed = connection.execute(
-            f"UPDATE runs SET lease_until = ? WHERE {HELD} RETURNING cancelled",  # noqa: S608 - a constant
+            f"UPDATE runs SET lease_until = ? WHERE {HELD} RETURNING cancelled, inputs",  # noqa: S608 - a constant
             (until, held.run_id, held.token, ACTIVE),
         ).fetchone()
         if renewed is None:
             renewal.lost.append(held)
         elif renewed[0]:
             renewal.cancelled.append(held)
+        elif renewed[1] != inputs_known.get(held, renewed[1]):
+            renewal.steered.append(held)
     return renewal
 
 

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TypeVar
 from meshwright.serving.errors import MeshError
 from meshwright.store.interface import (
     NO_QUOTAS,
+    NOTHING_KNOWN,
     ApprovalSettled,
     CancelRequested,
     Claim,
@@ -245,9 +246,12 @@ class SqliteStore:
         """See Store."""
         await self._writer.submit(lambda c: claims.release(c, held), lambda _: self._listener(RunWaiting()))
 
-    async def renew_claims(self, held: Sequence[Claim], lease_seconds: float) -> Renewal:
+    async def renew_claims(
+        self, held: Sequence[Claim], lease_seconds: float, inputs_known: Mapping[Claim, int] = NOTHING_KNOWN
+    ) -> Renewal:
         """See Store."""
-        return await self._writer.submit(lambda c: claims.renew(c, held, int(lease_seconds * 1_000_000)))
+        micros = int(lease_seconds * 1_000_000)
+        return await self._writer.submit(lambda c: claims.renew(c, held, micros, inputs_known))
 
     def append(
         self, claim: Claim, drafts: Drafts, run: Run | None = None, *, inputs_seen: int | None = None
