@@ -7,6 +7,8 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pytest
+
 from meshwright.tools.tool import Annotations
 from meshwright.v1 import agent_service_pb2 as pb
 from tests.model_script import Call, Hang, Request, Say, Script, Steps
@@ -117,6 +119,7 @@ def attempts(events: Sequence[Event]) -> list[int]:
     return [event.run_started.attempt for event in events if event.HasField("run_started")]
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "redis", "cluster"])
 async def test_an_upgrade_is_taken_back_and_made_again(tmp_path: Path, store_address: str) -> None:
     counted: list[str] = []
     opened = asyncio.Event()

@@ -22,7 +22,7 @@ from tests.support.agent_mesh import PATIENCE, AgentMesh
 from tests.support.agent_tools import counting_tool, gate_tool
 from tests.support.delegation import assert_whole, by_task, delegate, end, users
 from tests.support.previous_version import PREVIOUS
-from tests.support.two_versions import DIRECTIONS, two_versions
+from tests.support.two_versions import DIRECTIONS, NEW, OLD, databases, two_versions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,20 +66,21 @@ class Scene:
         await self.first.wait_for(session_id, until)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=DIRECTIONS, ids=" then ".join)
-async def scene(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_url: str
-) -> AsyncIterator[Scene]:
-    first, then = request.param
-    number = DIRECTIONS.index(request.param)
+SCENES = [*(("redis", *direction) for direction in DIRECTIONS), ("cluster", OLD, NEW)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SCENES, ids=" ".join)
+async def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    engine, first, then = request.param
+    store_url = request.getfixturevalue(f"{engine}_url")
+    if engine == "redis":
+        store_url = databases(store_url)[DIRECTIONS.index((first, then))]
     gate, counted, opened = asyncio.Event(), list[str](), asyncio.Event()
     opened.set()
     tools = [gate_tool(gate), counting_tool("test.count", Annotations(), counted, opened)]
     folder = tmp_path_factory.mktemp("versions")
     async with (
-        two_versions(
-            folder, f"{redis_url}?db={number}", SCRIPT, tools, settings={"MESHWRIGHT_APPROVALS": "test.count"}
-        ) as versions,
+        two_versions(folder, store_url, SCRIPT, tools, settings={"MESHWRIGHT_APPROVALS": "test.count"}) as versions,
         versions.talking_to(first) as one,
         versions.talking_to(then) as other,
     ):

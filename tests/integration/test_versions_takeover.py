@@ -15,7 +15,7 @@ from meshwright.v1.run_pb2 import Run, Track
 from tests.model_script import Call, Hang, Say
 from tests.support.agent_tools import counting_tool
 from tests.support.delegation import assert_whole, by_task, delegate, end
-from tests.support.two_versions import DIRECTIONS, NEW, OLD, two_versions
+from tests.support.two_versions import DIRECTIONS, NEW, OLD, databases, two_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,13 +61,14 @@ class AtWork:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
 async def test_runs_at_work_are_taken_over_by_the_other_version(
-    tmp_path_factory: pytest.TempPathFactory, redis_url: str, number: signal.Signals
+    tmp_path_factory: pytest.TempPathFactory, redis_url: str, cluster_url: str, number: signal.Signals
 ) -> None:
-    """Both directions at once, since what takes its time is the lease of a dead one."""
+    """All at once, since what takes its time is the lease of a dead one."""
+    places = [*zip(databases(redis_url), DIRECTIONS, strict=True), (cluster_url, (NEW, OLD))]
     async with asyncio.TaskGroup() as group:
-        for database, (first, then) in enumerate(DIRECTIONS):
+        for store_url, (first, then) in places:
             folder = tmp_path_factory.mktemp(first)
-            group.create_task(relieved(folder, f"{redis_url}?db={database}", number, first, then))
+            group.create_task(relieved(folder, store_url, number, first, then))
 
 
 async def relieved(folder: Path, store_url: str, number: signal.Signals, first: str, then: str) -> None:

@@ -23,6 +23,11 @@ DIRECTIONS = ((OLD, NEW), (NEW, OLD))
 """What one version began, and the other goes on with."""
 
 
+def databases(redis_url: str) -> list[str]:
+    """A database for each direction."""
+    return [f"{redis_url}?db={number}" for number in range(len(DIRECTIONS))]
+
+
 def as_before() -> dict[str, str]:
     """Variables with which a process of the mesh runs the version before this one."""
     return {"PYTHONPATH": str(previous_version().packages)}
