@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -11,11 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from meshwright.serving.private_folder import PrivateFolder
+
 # How long a case takes says how busy the machine is, and nothing else.
 settings.register_profile("meshwright", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("meshwright")
 
-_folder = pytest.StashKey[Path]()
+_folder = pytest.StashKey[PrivateFolder]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,14 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = getattr(config, "workerinput", None)
     if worker is None:
-        folder = config.stash[_folder] = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
+        folder = config.stash[_folder] = PrivateFolder("mw-", Path("/tmp"))
         # The workers of pytest-xdist and what tests start have it from here.
-        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder.path)
     config.option.basetemp = Path(tempfile.gettempdir()) / (worker["workerid"] if worker else "main")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove the folder, unless something failed: what lies there may tell why."""
+    """Remove the folder, unless something failed: what lies there may tell why, until the next run begins."""
     if (folder := session.config.stash.get(_folder, None)) and not session.testsfailed:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.remove()
