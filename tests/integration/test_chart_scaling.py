@@ -24,9 +24,9 @@ def test_a_scaled_deployment_leaves_the_number_to_the_scaler(component: str) -> 
     assert not rendered("default").of("HorizontalPodAutoscaler")
 
 
-@pytest.mark.parametrize("component", ["tools", "browser"])
-def test_callers_find_pods_that_were_added(component: str) -> None:
-    assert rendered("default").environment(component)["MESHWRIGHT_CONNECTION_AGE"] == "10"
+@pytest.mark.parametrize(("component", "seconds"), [("tools", "10"), ("browser", "3")])
+def test_callers_find_pods_that_were_added(component: str, seconds: str) -> None:
+    assert rendered("default").environment(component)["MESHWRIGHT_CONNECTION_AGE"] == seconds
 
 
 def test_agents_scale_from_2_to_10_at_70_percent_unless_told_otherwise() -> None:

@@ -6,65 +6,30 @@ import asyncio
 import contextlib
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
-from meshwright.browser import failures
 from meshwright.gateway import gateway as gateway_module
 from meshwright.gateway.files import GatewayFiles
 from meshwright.gateway.gateway import Gateway
 from meshwright.gateway.writing import write_files
 from meshwright.serving.address import Address
-from meshwright.serving.server import Server, Service
-from meshwright.serving.settings import ServerSettings
-from meshwright.v1 import browser_service_pb2 as pb
-from meshwright.v1.browser_pb2 import BrowserCommand, Element, Type
-from meshwright.v1.browser_service_pb2_grpc import (
-    BrowserServiceServicer,
-    BrowserServiceStub,
-    add_BrowserServiceServicer_to_server,
-)
 from tests.support.dns_server import dns_server
 from tests.support.gateway_mesh import GetAgent, ListSessions, Upstream, eventually, unary, upstream_settings, watch
+from tests.support.gateway_replicas import agents, gateway_before, sockets
 from tests.support.ports import reserved_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from meshwright.gateway.routes import Target
     from meshwright.gateway.settings import GatewaySettings
-    from meshwright.serving.health import Readiness
 
 LIMIT = 60.0
 NAMES = ("first", "second", "third")
-
-
-@contextlib.asynccontextmanager
-async def agents(folder: Path, *names: str) -> AsyncIterator[dict[str, Upstream]]:
-    """Servers that say their names."""
-    servers = {name: Upstream(name, Address(path=str(folder / f"{name}.sock"))) for name in names}
-    try:
-        for server in servers.values():
-            await server.start()
-        yield servers
-    finally:
-        for server in servers.values():
-            await server.stop()
-
-
-@contextlib.asynccontextmanager
-async def gateway_before(folder: Path, **addresses: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to a gateway before these replicas."""
-    settings = upstream_settings(folder, **addresses)
-    async with Gateway(settings) as gateway, grpc.aio.insecure_channel(gateway.address) as channel:
-        yield channel
-
-
-def sockets(folder: Path, *names: str) -> str:
-    return ",".join(f"unix:{folder / name}.sock" for name in names)
 
 
 async def who_answers(channel: grpc.aio.Channel, calls: int = 20) -> set[str]:
@@ -190,73 +155,3 @@ def _write_files_with_dns(
     with files.bootstrap.open("a") as bootstrap:
         bootstrap.write(f"typed_dns_resolver_config: {json.dumps(config)}\n")
     return files
-
-
-class Leases(BrowserServiceServicer):
-    """Knows some leases."""
-
-    def __init__(self, *leases: str) -> None:
-        self.leases = leases
-        self.asked: list[str] = []
-
-    async def RunCommand(self, request: pb.RunCommandRequest, context: Any) -> pb.RunCommandResponse:  # noqa: N802
-        self.asked.append(request.lease_id)
-        if request.lease_id not in self.leases:
-            raise failures.lease_not_found(request.lease_id)
-        return pb.RunCommandResponse()
-
-    async def GetPool(self, request: pb.GetPoolRequest, context: Any) -> pb.GetPoolResponse:  # noqa: N802
-        return pb.GetPoolResponse(pool=pb.Pool(leased=len(self.leases)))
-
-    @contextlib.asynccontextmanager
-    async def open(self, _readiness: Readiness) -> AsyncIterator[Leases]:
-        yield self
-
-    def serve(self, address: Address) -> Server[Leases]:
-        service = Service("meshwright.v1.BrowserService", add_BrowserServiceServicer_to_server, self.open)
-        return Server(service, ServerSettings(listen=address, stop_grace=0.1))
-
-
-def command(lease_id: str, text: str = "") -> pb.RunCommandRequest:
-    typing = Type(element=Element(ref="e1", snapshot_id="s1"), text=text)
-    return pb.RunCommandRequest(lease_id=lease_id, command=BrowserCommand(type=typing))
-
-
-def leases(*held: str) -> Leases:
-    return Leases(*held)  # type: ignore[abstract]  # the rest is not implemented
-
-
-async def test_a_call_about_a_lease_finds_the_replica_that_holds_it(tmp_path: Path) -> None:
-    replicas = [leases(f"lease_{number}") for number in range(5)]
-    names = [f"browser{number}" for number in range(5)]
-    async with contextlib.AsyncExitStack() as stack:
-        for name, replica in zip(names, replicas, strict=True):
-            await stack.enter_async_context(replica.serve(Address(path=f"{tmp_path / name}.sock")))
-        channel = await stack.enter_async_context(gateway_before(tmp_path, browser_address=sockets(tmp_path, *names)))
-        stub = BrowserServiceStub(channel)
-
-        async def run(lease_id: str) -> pb.RunCommandResponse:
-            return await stub.RunCommand(command(lease_id, text="\N{SNOWMAN}" * 60_000), timeout=LIMIT)
-
-        await asyncio.gather(*(run(f"lease_{number % 5}") for number in range(50)))
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await run("lease_of_nobody")
-        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-        assert all("lease_of_nobody" in replica.asked for replica in replicas)
-        assert "x-meshwright-elsewhere" not in dict(caught.value.trailing_metadata() or ())
-
-
-async def test_a_call_that_reaches_a_replica_that_stops_is_made_by_another(tmp_path: Path) -> None:
-    """Until the next health check a stopping replica gets new calls; it refuses them without having done anything."""
-    first, second = leases("a"), leases("a")
-    async with (
-        first.serve(Address(path=f"{tmp_path}/first.sock")) as stopping,
-        second.serve(Address(path=f"{tmp_path}/second.sock")),
-        gateway_before(tmp_path, browser_address=sockets(tmp_path, "first", "second")) as channel,
-    ):
-        stub = BrowserServiceStub(channel)
-        await stub.GetPool(pb.GetPoolRequest(), timeout=LIMIT)
-        stopping._boundary.refuse_new_calls()  # as it does when told to stop, without the rest
-        for _ in range(20):
-            await stub.RunCommand(command("a"), timeout=LIMIT)
-        assert not first.asked

@@ -40,23 +40,25 @@ def lease_expired(lease_id: str, limit: str, seconds: float) -> MeshError:
     )
 
 
-def no_browser(capacity: int, queued: int, retry_after: float) -> MeshError:
-    """The queue is full, or nothing became free in time."""
+def no_browser(capacity: int, queued: int, retry_after: float, *, elsewhere: bool = False) -> MeshError:
+    """The queue is full, or nothing became free in time; `elsewhere` sends the caller on to another replica."""
     return MeshError(
         reasons.ERROR_REASON_NO_BROWSER_AVAILABLE,
         "No browser is available now.",
         metadata={"capacity": capacity, "queued": queued},
         retry_after=retry_after,
+        elsewhere=elsewhere,
     )
 
 
-def too_many_leases(principal: str, limit: int) -> MeshError:
-    """The principal has as many browsers as it may."""
+def too_many_leases(principal: str, limit: int, *, elsewhere: bool = False) -> MeshError:
+    """The principal has as many browsers as it may of this replica; `elsewhere` sends it on to another."""
     return MeshError(
         reasons.ERROR_REASON_QUOTA_EXCEEDED,
         f"There are {limit} browsers leased or waited for already, which is the limit; release one.",
         quota=Quota("leases", limit, f"principal:{principal}"),
         retry_after=LEASES_RETRY_SECONDS,
+        elsewhere=elsewhere,
     )
 
 

@@ -16,6 +16,7 @@ from meshwright.browser import failures
 from meshwright.browser.lease import Lease
 from meshwright.browser.terms import Terms
 from meshwright.serving.calls import current_principal
+from meshwright.serving.elsewhere import MAX_SEARCHES
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
@@ -81,18 +82,21 @@ class HeldLeases:
         self._requests: OrderedDict[tuple[str, str], _Remembered] = OrderedDict()
         """By principal and request id."""
 
-    async def acquire(self, request: AcquireLeaseRequest) -> HeldLease:
-        """A new lease, or the one that the same request got before. Raises NO_BROWSER_AVAILABLE, QUOTA_EXCEEDED, REQUEST_ID_REUSED."""
+    async def acquire(self, request: AcquireLeaseRequest, attempt: int) -> HeldLease:
+        """A new lease, or the one that the same request got before. Raises NO_BROWSER_AVAILABLE, QUOTA_EXCEEDED, REQUEST_ID_REUSED.
+
+        `attempt` is as in `Lease.begin`.
+        """
         terms = Terms.of(request.spec, self._settings, path="spec")
         ttl = seconds(request.ttl) or TTL_SECONDS
         if not request.request_id:
-            return await self._acquire(terms, ttl)
+            return await self._acquire(terms, ttl, attempt)
         digest = hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
         key = (terms.principal, request.request_id)
         remembered = self._requests.get(key)
         if remembered is None:
             # Not the caller's: it may lose its connection and come back with the same id.
-            acquiring = asyncio.create_task(self._acquire(terms, ttl), context=Context())
+            acquiring = asyncio.create_task(self._acquire(terms, ttl, attempt), context=Context())
             remembered = self._requests[key] = _Remembered(digest, acquiring)
             acquiring.add_done_callback(lambda task: self._forget_failed(key, task))
             if len(self._requests) > REMEMBERED_REQUESTS:
@@ -108,11 +112,16 @@ class HeldLeases:
             raise failures.lease_not_found(lease_id)
         return held
 
-    def release(self, lease_id: str) -> None:
-        """End the current principal's lease, if it is there."""
+    def release(self, lease_id: str, attempt: int) -> None:
+        """End the current principal's lease, if it is there.
+
+        Raises LEASE_NOT_FOUND where the caller asks another replica then, as `attempt` tells; the last one says that all is well.
+        """
         held = self._leases.get(lease_id)
         if held is not None and held.lease.terms.principal == current_principal():
             held.lease.end()
+        elif 0 < attempt < MAX_SEARCHES:
+            raise failures.lease_not_found(lease_id)
 
     async def run(self, lease_id: str, command: browser_pb2.BrowserCommand) -> browser_pb2.BrowserResult:
         """Run a command on the lease and renew it. Ends with its caller."""
@@ -131,8 +140,8 @@ class HeldLeases:
         for held in list(self._leases.values()):
             held.lease.end()
 
-    async def _acquire(self, terms: Terms, ttl: float) -> HeldLease:
-        lease = await Lease.begin(self._pool, self._settings, terms)
+    async def _acquire(self, terms: Terms, ttl: float, attempt: int) -> HeldLease:
+        lease = await Lease.begin(self._pool, self._settings, terms, attempt)
         held = self._leases[lease.lease_id] = HeldLease(lease, ttl)
         lease.on_end(lambda: self._ended(held))
         return held

@@ -13,6 +13,7 @@ from meshwright.browser import failures
 from meshwright.browser.actions.catalogue import ACTIONS
 from meshwright.browser.job import Job
 from meshwright.browser.perform import perform
+from meshwright.browser.visit import Visit
 from meshwright.serving.calls import resumed
 from meshwright.serving.errors import MeshError, Quota
 from meshwright.serving.telemetry import span
@@ -61,11 +62,15 @@ class Lease:
         self._watch_time()
 
     @classmethod
-    async def begin(cls, pool: Pool, settings: BrowserSettings, terms: Terms) -> Lease:
-        """A new lease, as soon as there is an isolate for it. Raises QUOTA_EXCEEDED, NO_BROWSER_AVAILABLE or BROWSER_CRASHED."""
-        pool.shares.take(terms.principal)
+    async def begin(cls, pool: Pool, settings: BrowserSettings, terms: Terms, attempt: int = 0) -> Lease:
+        """A new lease, as soon as there is an isolate for it. Raises QUOTA_EXCEEDED, NO_BROWSER_AVAILABLE or BROWSER_CRASHED.
+
+        `attempt` is that of `attempt_of`: callers that ask other replicas are sent on to them.
+        """
+        visit = Visit.of(attempt, terms.wait)
+        pool.shares.take(terms.principal, elsewhere=visit.looks or (visit.goes_on and visit.waited > 0))
         try:
-            grant = await pool.acquire(terms.wait)
+            grant = await pool.acquire(visit)
         except BaseException:
             pool.shares.give_back(terms.principal)
             raise

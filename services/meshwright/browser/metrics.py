@@ -35,6 +35,11 @@ LEASES = Family(
 REFUSED = Family(
     "counter", "meshwright_browser_refused_total", "Callers who got no browser in time, or found the queue full."
 )
+SENT_ON = Family(
+    "counter",
+    "meshwright_browser_sent_on_total",
+    "Callers who got no browser here and went on to another replica, each time; none of them is refused.",
+)
 CRASHES = Family("counter", "meshwright_browser_crashes_total", "Chromium processes that ended by themselves.")
 EGRESS_DENIED = Family(
     "counter",
@@ -52,6 +57,7 @@ FAMILIES = (
     LEASE_WAIT_SECONDS,
     LEASES,
     REFUSED,
+    SENT_ON,
     CRASHES,
     RECYCLES,
     EGRESS_DENIED,
@@ -65,15 +71,17 @@ class BrowserMetrics:
         self._waits: Histogram | None = None
         self._leases: Counter | None = None
         self._refused: Counter | None = None
+        self._sent_on: Counter | None = None
 
     def open(self, metrics: Metrics | None, pool: Pool, way: WayOut, capacity: int) -> None:
         """Begin to tell of this pool and its way to the network, unless there is nobody to tell."""
-        self._waits = self._leases = self._refused = None
+        self._waits = self._leases = self._refused = self._sent_on = None
         if metrics is None:
             return
         self._waits = metrics.histogram(LEASE_WAIT_SECONDS)
         self._leases = metrics.counter(LEASES)
         self._refused = metrics.counter(REFUSED)
+        self._sent_on = metrics.counter(SENT_ON)
         metrics.gauge(PROCESSES, lambda: pool.fleet.size)
         metrics.gauge(CAPACITY).set(capacity)
         metrics.gauge(READY, lambda: pool.warm)
@@ -90,10 +98,11 @@ class BrowserMetrics:
             self._waits.observe(waited)
             self._leases.labels(str(warm).lower()).inc()
 
-    def refused(self) -> None:
-        """Somebody got none."""
-        if self._refused is not None:
-            self._refused.inc()
+    def refused(self, *, goes_on: bool) -> None:
+        """Somebody got none, here or at all."""
+        counter = self._sent_on if goes_on else self._refused
+        if counter is not None:
+            counter.inc()
 
 
 browser_metrics = BrowserMetrics()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from meshwright.browser.fleet import Fleet
     from meshwright.browser.process import BrowserProcess
     from meshwright.browser.settings import BrowserSettings
+    from meshwright.browser.visit import Visit
     from meshwright.serving.errors import MeshError
 
 MAKERS = 2
@@ -109,28 +110,35 @@ class Pool:
         """The browser processes."""
         return self._fleet
 
-    async def acquire(self, wait: float) -> Grant:
-        """Lend an isolate, waiting for it at most `wait` seconds.
+    async def acquire(self, visit: Visit) -> Grant:
+        """Lend an isolate, waiting for it no longer than the visit lasts.
 
         Raises MeshError NO_BROWSER_AVAILABLE.
         """
         if not self._queue and (isolate := self._pop()):
             self._leased.add(isolate)
-            return self._granted(isolate, warm=True, waited=0.0)
-        if self._queue.is_full:
+            return self._granted(isolate, warm=True, waited=visit.waited)
+        if visit.looks and self._is_full:
+            raise self._none_available(visit)
+        # Who has a place in one queue of the mesh does not lose it by going on to another.
+        if self._queue.is_full and not visit.waited:
             raise self._none_available()
-        waiter = self._queue.join()
+        waiter = self._queue.join(visit.waited)
         self._ask_for_more()
         try:
-            async with asyncio.timeout(wait):
-                isolate = await waiter.granted
-        except (TimeoutError, asyncio.CancelledError) as error:
+            async with asyncio.timeout(visit.stay):
+                await waiter.granted
+        except TimeoutError:
+            # It may have been served in this very moment.
+            if waiter.granted.cancelled():
+                self._queue.leave(waiter)
+                raise self._none_available(visit) from None
+        except asyncio.CancelledError:
             self._queue.leave(waiter)
             if waiter.granted.done() and not waiter.granted.cancelled():
                 self._take_back_unused(waiter.granted.result())
-            if isinstance(error, TimeoutError):
-                raise self._none_available() from None
             raise
+        isolate = waiter.granted.result()
         return self._granted(isolate, warm=isolate.made < waiter.since, waited=time.monotonic() - waiter.since)
 
     def release(self, isolate: Isolate, held: float) -> None:
@@ -177,11 +185,19 @@ class Pool:
             self._warm.appendleft(isolate)
         self._serve()
 
-    def _none_available(self) -> MeshError:
-        browser_metrics.refused()
+    @property
+    def _is_full(self) -> bool:
+        return len(self._leased) + len(self._queue) >= self._settings.browser_capacity
+
+    def _none_available(self, visit: Visit | None = None) -> MeshError:
+        goes_on = visit is not None and visit.goes_on
+        browser_metrics.refused(goes_on=goes_on)
         ahead = (len(self._queue) + 1) / self._settings.browser_capacity
         return failures.no_browser(
-            self._settings.browser_capacity, len(self._queue), min(max(self._typical_lease * ahead, 0.5), 30.0)
+            self._settings.browser_capacity,
+            len(self._queue),
+            min(max(self._typical_lease * ahead, 0.5), 30.0),
+            elsewhere=goes_on,
         )
 
     async def _refill(self) -> None:

@@ -16,6 +16,7 @@ from meshwright.browser.metrics import browser_metrics
 from meshwright.browser.pool import Pool
 from meshwright.browser.terms import Terms
 from meshwright.egress.way_out import way_out
+from meshwright.serving.elsewhere import attempt_of
 from meshwright.serving.failures import not_implemented
 from meshwright.serving.metrics import installed_metrics
 from meshwright.serving.server import Service
@@ -54,7 +55,7 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
     async def Drive(
         self, request_iterator: AsyncIterator[pb.DriveRequest], context: Context
     ) -> AsyncIterator[pb.DriveResponse]:
-        lease = await self._start(request_iterator)
+        lease = await self._start(request_iterator, attempt_of(context.invocation_metadata()))
         reading: asyncio.Task[None] | None = None
         try:
             stream = DriveStream(lease)
@@ -69,7 +70,7 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
                 reading.cancel()
 
     async def AcquireLease(self, request: pb.AcquireLeaseRequest, context: Context) -> pb.AcquireLeaseResponse:
-        held = await self._held.acquire(request)
+        held = await self._held.acquire(request, attempt_of(context.invocation_metadata()))
         return pb.AcquireLeaseResponse(lease=held.lease.describe())
 
     async def RunCommand(self, request: pb.RunCommandRequest, context: Context) -> pb.RunCommandResponse:
@@ -81,7 +82,7 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
         return pb.RenewLeaseResponse(lease=held.lease.describe(), ttl_expire_time=held.expire_time())
 
     async def ReleaseLease(self, request: pb.ReleaseLeaseRequest, context: Context) -> pb.ReleaseLeaseResponse:
-        self._held.release(request.lease_id)
+        self._held.release(request.lease_id, attempt_of(context.invocation_metadata()))
         return pb.ReleaseLeaseResponse()
 
     async def GetPool(self, request: pb.GetPoolRequest, context: Context) -> pb.GetPoolResponse:
@@ -131,7 +132,7 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
         """End the leases that no stream holds."""
         self._held.end_all()
 
-    async def _start(self, requests: AsyncIterator[pb.DriveRequest]) -> Lease:
+    async def _start(self, requests: AsyncIterator[pb.DriveRequest], attempt: int) -> Lease:
         try:
             async with asyncio.timeout(START_SECONDS):
                 first = await anext(requests, None)
@@ -139,7 +140,8 @@ class BrowserServicer(pb_grpc.BrowserServiceServicer):
             raise failures.stream_protocol("start") from None
         if first is None or first.WhichOneof("command") != "start":
             raise failures.stream_protocol("start")
-        return await Lease.begin(self._pool, self._settings, Terms.of(first.start, self._settings, path="start"))
+        terms = Terms.of(first.start, self._settings, path="start")
+        return await Lease.begin(self._pool, self._settings, terms, attempt)
 
 
 def _report(readiness: Readiness, fleet: Fleet, way: WayOut) -> None:

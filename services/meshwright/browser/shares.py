@@ -14,10 +14,10 @@ class Shares:
         self._limit = limit
         self._taken: Counter[str] = Counter()
 
-    def take(self, principal: str) -> None:
-        """One more for the principal. Raises QUOTA_EXCEEDED."""
+    def take(self, principal: str, *, elsewhere: bool = False) -> None:
+        """One more for the principal. Raises QUOTA_EXCEEDED, which sends it on to another replica if it asks `elsewhere`."""
         if self._limit and self._taken[principal] >= self._limit:
-            raise failures.too_many_leases(principal, self._limit)
+            raise failures.too_many_leases(principal, self._limit, elsewhere=elsewhere)
         self._taken[principal] += 1
 
     def give_back(self, principal: str) -> None:

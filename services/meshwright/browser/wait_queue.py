@@ -1,4 +1,4 @@
-"""Callers that wait for a browser: first come, first served, each until its own deadline."""
+"""Callers that wait for a browser: who has waited longest is served first, each until its own deadline."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class Waiter:
     """One caller in the queue."""
 
-    def __init__(self) -> None:
-        self.since = time.monotonic()
+    def __init__(self, waited: float) -> None:
+        self.since = time.monotonic() - waited
+        """When it began to wait, at whichever pool."""
         self.granted: asyncio.Future[Isolate] = asyncio.get_running_loop().create_future()
 
 
@@ -34,10 +35,13 @@ class WaitQueue:
         """Nobody else may wait."""
         return len(self._waiters) >= self._limit
 
-    def join(self) -> Waiter:
-        """Queue up at the end."""
-        waiter = Waiter()
-        self._waiters.append(waiter)
+    def join(self, waited: float = 0.0) -> Waiter:
+        """Queue up behind all who have waited for as long, here and elsewhere."""
+        waiter = Waiter(waited)
+        place = len(self._waiters)
+        while place and self._waiters[place - 1].since > waiter.since:
+            place -= 1
+        self._waiters.insert(place, waiter)
         return waiter
 
     def leave(self, waiter: Waiter) -> None:

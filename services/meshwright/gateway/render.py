@@ -24,8 +24,10 @@ from meshwright.gateway.routes import (
 )
 from meshwright.gateway.tokens import CAUSES, token_check
 from meshwright.gateway.traffic import CANARY_CLUSTER, CANARY_OR_STABLE, SESSION_HEADER, STABLE_CLUSTER, TRACK_HEADER
-from meshwright.serving.address import Address
+from meshwright.serving.address import Address, are_replicas
+from meshwright.serving.elsewhere import ATTEMPT_KEY, MAX_ATTEMPTS, MAX_SEARCHES
 from meshwright.serving.errors import ELSEWHERE_KEY
+from meshwright.serving.inbound import MAX_REQUEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,10 +39,10 @@ if TYPE_CHECKING:
 
 ACCESS_LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers"
 
-LEASE_TRIES = 16
-"""How many replicas are asked for a lease after the first."""
 LEASE_REQUEST_BYTES = 1024 * 1024
 """Up to which size a call is kept while the replica that holds its lease is looked for."""
+LEASE_START_BYTES = MAX_REQUEST_BYTES + 64 * 1024
+"""Up to which size a call that asks for a lease is kept until there is one: beyond it, a replica without a free browser ends it."""
 
 # The content security policy is the site's, which knows what its pages load.
 PAGE_HEADERS = {
@@ -169,8 +171,12 @@ def _route_config(settings: GatewaySettings, targets: Mapping[str, Sequence[Targ
         elsewhere_header=ELSEWHERE_KEY,
         session_header=SESSION_HEADER,
         track_header=TRACK_HEADER,
-        lease_tries=LEASE_TRIES,
+        max_searches=MAX_SEARCHES,
         lease_request_bytes=LEASE_REQUEST_BYTES,
+        max_attempts=MAX_ATTEMPTS,
+        lease_start_bytes=LEASE_START_BYTES,
+        attempt_header=ATTEMPT_KEY,
+        several_browsers=are_replicas(settings.browser_address),
         page_headers=PAGE_HEADERS,
         foreign_host=FOREIGN_HOST,
         unknown_service=UNKNOWN_SERVICE,

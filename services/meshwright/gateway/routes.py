@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshwright.gateway.published import current_file, publish
-from meshwright.v1 import agent_service_pb2, browser_service_pb2, tool_service_pb2
+from meshwright.v1 import agent_service_pb2, browser_pb2, browser_service_pb2, tool_service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,8 @@ class GrpcRoute:
     """The method changes nothing, so a call that died with its replica may be made once more."""
     finds_lease: bool = False
     """The method is about a lease, which one replica holds: the others say so and the next one is asked."""
+    wants_lease: bool = False
+    """The method asks for a lease, and goes from replica to replica until one has a browser free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,14 @@ def _routes(file: FileDescriptor, name: str, cluster: str) -> Iterator[GrpcRoute
     for method in service.methods:
         reads = method.name.startswith(READING_VERBS)
         finds_lease = "lease_id" in method.input_type.fields_by_name
-        if reads or finds_lease:
-            yield GrpcRoute(f"{cluster}-{method.name}", cluster, prefix + method.name, True, reads, finds_lease)
+        wants_lease = _SPEC in (field.message_type for field in method.input_type.fields)
+        if reads or finds_lease or wants_lease:
+            name = f"{cluster}-{method.name}"
+            yield GrpcRoute(name, cluster, prefix + method.name, True, reads, finds_lease, wants_lease)
     yield GrpcRoute(cluster, cluster, prefix)
 
 
+_SPEC = browser_pb2.LeaseSpec.DESCRIPTOR
 _CONTRACT = (
     (agent_service_pb2.DESCRIPTOR, "AgentService", "agent"),
     (tool_service_pb2.DESCRIPTOR, "ToolService", "tools"),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_settings import NoDecode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The kernel's sockaddr_un holds 108 bytes with the closing zero; macOS has four fewer.
 MAX_UNIX_PATH_BYTES = 103
@@ -149,6 +152,11 @@ AddressesSetting = Annotated[
     WithJsonSchema({"type": "string", "description": "host:port or unix:/path, several with commas"}),
 ]
 """The type of a setting that holds the addresses of a service's replicas. A host name stands for all its addresses."""
+
+
+def are_replicas(addresses: Sequence[Address]) -> bool:
+    """Whether there may be several servers behind the addresses."""
+    return len(addresses) > 1 or addresses[0].is_name
 
 
 def replicas_target(addresses: tuple[Address, ...]) -> str:

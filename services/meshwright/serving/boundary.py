@@ -167,7 +167,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         if isinstance(error, NotImplementedError) and context.code() is StatusCode.UNIMPLEMENTED:
             error = not_implemented(call.method)
         mesh_error = as_mesh_error(error, call.method)
-        self._observer.end(call, mesh_error.code, mesh_error.reason_name)
+        self._observer.end(call, mesh_error.code, mesh_error.reason_name, elsewhere=mesh_error.elsewhere)
         status = mesh_error.to_status()
         trailing = (
             *((key, value) for key, value in context.trailing_metadata() if key != REQUEST_ID_KEY),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import grpc
 
-from meshwright.serving.address import replicas_target
+from meshwright.serving.address import are_replicas, replicas_target
 from meshwright.serving.authentication.principals import MESH_PRINCIPAL
 from meshwright.serving.authentication.vouching import voucher_for
 from meshwright.serving.calls import AUTHORIZATION_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY, current_call
@@ -52,7 +52,7 @@ def open_channel(*addresses: Address) -> grpc.aio.Channel:
     options: dict[str, str | int] = dict(CHANNEL_OPTIONS)
     if all(address.is_unix for address in addresses):
         options |= dict(UNIX_OPTIONS)
-    if len(addresses) > 1 or addresses[0].is_name:
+    if are_replicas(addresses):
         options["grpc.service_config"] = REPLICAS_CONFIG
     return grpc.aio.insecure_channel(replicas_target(addresses), options=tuple(options.items()))
 

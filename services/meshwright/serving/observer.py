@@ -39,8 +39,11 @@ class Observer:
         if self._metrics is not None:
             self._metrics.begin(call)
 
-    def end(self, call: Call, code: StatusCode, reason: str = "") -> None:
-        """The call's handler is done and this is its status; `reason` is the name of its ErrorReason or empty."""
+    def end(self, call: Call, code: StatusCode, reason: str = "", *, elsewhere: bool = False) -> None:
+        """The call's handler is done and this is its status; `reason` is the name of its ErrorReason or empty.
+
+        `elsewhere`: the caller may ask another replica, as those do twice a second who wait for a browser.
+        """
         self._running -= 1
         if not self._running:
             self._quiet.set()
@@ -48,7 +51,7 @@ class Observer:
             self._tracing.end_server_span(call, code, reason)
         if self._metrics is not None:
             self._metrics.end(call, code)
-        write = log.warning if code in SERVER_FAULTS else log.info
+        write = log.warning if code in SERVER_FAULTS else log.debug if elsewhere else log.info
         milliseconds = round((time.monotonic() - call.started) * 1000, 2)
         fields = {"reason": reason} if reason else {}
         if call.principal != LOCAL_PRINCIPAL:

@@ -100,8 +100,8 @@ class ServerSettings(ServiceAuthentication, MeshSettings):
         ge=0,
         le=86_400,
         description="Seconds after which clients are asked to connect anew, so that those who know the service by a name with several "
-        "addresses find replicas that were added; open streams stay where they are. 0: never. About 10 in a cluster, for tools and "
-        "browser.",
+        "addresses find replicas that were added; open streams stay where they are. 0: never. In a cluster about 10 for tools, and 3 for "
+        "browsers, which callers may be waiting for.",
     )
     unary_timeout: float = Field(
         default=60.0, gt=0, le=3600, description="Deadline in seconds of a unary call whose caller has set none."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +12,7 @@ import structlog
 
 from meshwright.serving.calls import current_traceparent
 from meshwright.serving.channel import forward
+from meshwright.serving.elsewhere import ATTEMPT_KEY, MAX_ATTEMPTS, may_ask_another
 from meshwright.serving.errors import MeshError
 from meshwright.v1 import browser_service_pb2, stream_pb2
 from meshwright.v1 import error_reason_pb2 as reasons
@@ -30,15 +32,18 @@ CONNECT_SECONDS = 15.0
 RELEASE_SECONDS = 2.0
 """How long giving a browser back may take before the stream is cut, which gives it back as well."""
 GRANT_MARGIN_SECONDS = 5.0
+PAUSE_SECONDS = 0.01
+"""Before another replica is asked, at most."""
 
 log = structlog.get_logger(__name__)
 
 
 class Browsers:
-    """The browser service at the other end of a channel."""
+    """The browser service at the other end of a channel; with `several`, calls may go to one replica of it or another."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, several: bool = False) -> None:
         self.stub = BrowserServiceStub(channel)
+        self.several = several
         self._channel = channel
 
     async def reach(self) -> None:
@@ -61,6 +66,7 @@ class BrowserLease:
         spec: LeaseSpec,
         on_event: Callable[[PageEvent], None],
         on_end: Callable[[], None],
+        attempt: int,
     ) -> None:
         self._requests: asyncio.Queue[DriveRequest | None] = asyncio.Queue()
         self._results: dict[str, asyncio.Future[BrowserResult]] = {}
@@ -74,7 +80,12 @@ class BrowserLease:
         """Why it ended against our will, once it has."""
         self.ended = asyncio.Event()
         self._send(browser_service_pb2.DriveRequest(start=spec))
-        self._stream = stub.Drive(self._outgoing(), **forward(None))
+        self._sent_on = False
+        self._attempt = attempt
+        options = forward(None)
+        if attempt:
+            options["metadata"] += ((ATTEMPT_KEY, str(attempt)),)
+        self._stream = stub.Drive(self._outgoing(), **options)
         self._reading = asyncio.create_task(self._read(), name="drive")
 
     @classmethod
@@ -87,19 +98,35 @@ class BrowserLease:
     ) -> Self:
         """Waits for a browser for as long as `spec.wait` says. Raises NO_BROWSER_AVAILABLE, UNAVAILABLE, BROWSER_CRASHED, ...
 
-        `on_end` is called when a granted lease is over, before any command learns of it.
+        Of several replicas the one that has a browser first gives it. `on_end` is called when a granted lease is over, before any
+        command learns of it.
         """
         await browsers.reach()
-        lease = cls(browsers.stub, spec, on_event, on_end)
+        attempt = 1 if browsers.several else 0
         try:
             async with asyncio.timeout(spec.wait.ToMicroseconds() / 1e6 + GRANT_MARGIN_SECONDS):
-                await asyncio.shield(lease.granted)
-        except BaseException as error:
-            await lease.cut()
-            if isinstance(error, TimeoutError):
-                raise _unavailable() from None
+                while True:
+                    lease = cls(browsers.stub, spec, on_event, on_end, attempt)
+                    if await lease._is_granted():
+                        return lease
+                    attempt += 1
+                    # Callers in step would go from replica to replica together.
+                    await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311  # no secret
+        except TimeoutError:
+            raise _unavailable() from None
+
+    async def _is_granted(self) -> bool:
+        """Waits for the grant; False when another replica is to be asked. Raises why there is none otherwise."""
+        try:
+            await asyncio.shield(self.granted)
+        except MeshError:
+            if self._sent_on:
+                return False
             raise
-        return lease
+        except asyncio.CancelledError:
+            await self.cut()
+            raise
+        return True
 
     @property
     def lease(self) -> Lease:
@@ -179,6 +206,7 @@ class BrowserLease:
             self.end = _unavailable()
         except grpc.aio.AioRpcError as error:
             self.end = MeshError.from_rpc_error(error, service=SERVICE)
+            self._sent_on = 0 < self._attempt < MAX_ATTEMPTS and may_ask_another(error)
         except asyncio.CancelledError:
             # The stream was cut: by us, or by a channel that closed. This task itself is never cancelled.
             self.end = _unavailable()

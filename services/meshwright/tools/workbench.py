@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from meshwright.serving.address import are_replicas
 from meshwright.serving.channel import open_channel
 from meshwright.serving.startup import StartupError
 from meshwright.store.artifacts import ArtifactStore
@@ -62,8 +63,9 @@ async def open_workbench(settings: ToolSettings, tools: Iterable[Tool]) -> Async
         raise StartupError(message) from error
     pool = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files")
     channel = open_channel(*settings.browser_address)
+    browsers = Browsers(channel, several=are_replicas(settings.browser_address))
     try:
-        yield Workbench(settings, tools, Browsers(channel), artifacts, Threads(pool))
+        yield Workbench(settings, tools, browsers, artifacts, Threads(pool))
     finally:
         await channel.close()
         pool.shutdown(wait=False, cancel_futures=True)
