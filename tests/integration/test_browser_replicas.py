@@ -74,17 +74,17 @@ async def test_a_browser_that_is_given_back_goes_to_one_who_waits_wherever_it_is
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_who_waits_is_counted_somewhere_nearly_always(two: Replicas, way: str) -> None:
+async def test_who_waits_is_counted_somewhere_most_of_the_time(two: Replicas, way: str) -> None:
     """Or a scaler would think that nobody does."""
     held = [each for replica in two.each for each in await replica.fill()]
     waiting = [asyncio.create_task(two.lease(way, wait=60.0)) for _ in range(5)]
     await two.until(lambda pools: all_wait(5, pools))
     begun = time.monotonic()
     seen = []
-    while time.monotonic() - begun < 1.2:
+    while time.monotonic() - begun < 1.0:
         seen.append(sum(pool.queued for pool in await two.pools()))
         await asyncio.sleep(0.01)
-    assert sum(seen) / len(seen) > 0.75 * 5
+    assert sum(seen) / len(seen) > 0.5 * 5
     await give_back(*held)
     await give_back(*await asyncio.gather(*waiting))
     await two.rested()
