@@ -58,7 +58,9 @@ def test_nothing_leads_in_from_outside_by_default() -> None:
 
 
 def test_the_gateway_speaks_tls_where_it_has_a_certificate() -> None:
-    manifest = render({"auth": AUTH, "gateway": {"tls": {"secret": "cert"}, "service": {"type": "LoadBalancer"}}})
+    door = {"tls": {"secret": "cert"}, "service": {"type": "LoadBalancer"}}
+    everybody = {"gatewayFrom": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}
+    manifest = render({"auth": AUTH, "gateway": door, "networkPolicy": everybody})
     environment = manifest.environment("gateway")
     assert environment["MESHWRIGHT_TLS_CERTIFICATE"] == "/etc/meshwright/tls/tls.crt"
     assert "MESHWRIGHT_TLS_ENDS_BEFORE" not in environment

@@ -44,7 +44,7 @@ def test_with_login_helm_test_shows_a_token() -> None:
         ({"browser": {"sandbox": "off"}}, [], ["own sandbox"]),
         (
             {"auth": AUTH, "ingress": {"enabled": True, "host": "mesh.example.com", "tlsSecret": "tls"}},
-            ["https://mesh.example.com/"],
+            ["https://mesh.example.com/", "name that in\nnetworkPolicy.gatewayFrom"],
             ["port-forward"],
         ),
         ({"files": SHARED, "canary": CANARY}, ["The canary gets 10 % of new sessions"], []),

@@ -160,6 +160,18 @@ def test_names_are_looked_up_where_the_values_say() -> None:
         assert rule["to"] == [peer]
 
 
+def test_names_are_looked_up_at_the_ports_that_the_values_say() -> None:
+    manifest = render({"networkPolicy": {"dnsPorts": [53, 5353]}})
+    for name in ("agent", "tools", "browser", "gateway", "test"):
+        ports = manifest.one("NetworkPolicy", name)["spec"]["egress"][0]["ports"]
+        assert [(each["port"], each["protocol"]) for each in ports] == [
+            (53, "UDP"),
+            (53, "TCP"),
+            (5353, "UDP"),
+            (5353, "TCP"),
+        ]
+
+
 def test_who_may_reach_the_gateway_is_the_operators_choice() -> None:
     manifest = rendered("production")
     (rule,) = manifest.one("NetworkPolicy", "gateway")["spec"]["ingress"]

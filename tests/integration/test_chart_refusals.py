@@ -95,6 +95,10 @@ CONTRADICTIONS = [
         r"gateway\.service\.type=LoadBalancer without auth.*keep ClusterIP",
     ),
     (with_auth(gateway__service__type="LoadBalancer"), r"tokens in clear text\. Set gateway\.tls\.secret"),
+    (
+        with_auth(gateway__service__type="NodePort", gateway__tls__secret="cert"),
+        r"pods of the namespace alone.*networkPolicy\.gatewayFrom",
+    ),
     (with_auth(ingress__enabled=True), r"needs ingress\.host"),
     (
         with_auth(gatewayApi__httpRoute__enabled=True, gatewayApi__httpRoute__hostnames=["a.example.com"]),

@@ -49,6 +49,9 @@
 {{- if and .Values.auth.enabled (ne .Values.gateway.service.type "ClusterIP") (not .Values.gateway.tls.secret) }}
 {{- fail (printf "gateway.service.type=%s without gateway.tls.secret would have callers send their tokens in clear text. Set gateway.tls.secret, or keep ClusterIP behind an Ingress." .Values.gateway.service.type) }}
 {{- end }}
+{{- if and (ne .Values.gateway.service.type "ClusterIP") .Values.networkPolicy.enabled (not .Values.networkPolicy.gatewayFrom) }}
+{{- fail (printf "gateway.service.type=%s is for callers outside the cluster, and the network policy lets pods of the namespace alone reach the gateway. Name the callers in networkPolicy.gatewayFrom, as in [{ipBlock: {cidr: 0.0.0.0/0}}], or keep ClusterIP." .Values.gateway.service.type) }}
+{{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
 {{- fail "ingress.enabled=true needs ingress.host: the gateway answers only under names that it knows." }}
 {{- end }}

@@ -28,7 +28,7 @@ policyTypes: [Ingress, Egress]
 {{- end }}
 
 {{- define "meshwright.dns-rule" -}}
-- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+- ports: [{{ range $i, $port := .Values.networkPolicy.dnsPorts }}{{ if $i }}, {{ end }}{port: {{ $port }}, protocol: UDP}, {port: {{ $port }}, protocol: TCP}{{ end }}]
   {{- with .Values.networkPolicy.dnsTo }}
   to:
     {{- toYaml . | nindent 4 }}
@@ -55,7 +55,7 @@ policyTypes: [Ingress, Egress]
 
 {{/* Kubernetes' API, by the Service's port or that of its servers. */}}
 {{- define "meshwright.api-server-rule" -}}
-- ports: [{port: 443}, {port: 6443}]
+- ports: [{{ range $i, $port := .Values.networkPolicy.apiServerPorts }}{{ if $i }}, {{ end }}{port: {{ $port }}}{{ end }}]
   {{- with .Values.networkPolicy.apiServerTo }}
   to:
     {{- toYaml . | nindent 4 }}
