@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 START_SECONDS = 120.0
 SERVICES = "10.96.0.0/16"
+SERVICE = "10.96.0.1"
+"""Of the API itself, as Kubernetes gives it the first one."""
+PORT = 6443
+"""That of most clusters: policies see it, and not the Service's."""
 
 
 class ControlPlane:
@@ -35,7 +39,7 @@ class ControlPlane:
 
     def start(self) -> None:
         """Start all and wait until the API answers and the default service account is there."""
-        self.url = f"https://{self._host}:{free_port(self._host)}"
+        self.url = f"https://{self._host}:{PORT}"
         self._write_files()
         etcd = f"http://127.0.0.1:{free_port('127.0.0.1')}"
         peer = f"http://127.0.0.1:{free_port('127.0.0.1')}"
@@ -54,7 +58,7 @@ class ControlPlane:
             etcd_servers=etcd,
             bind_address=self._host,
             advertise_address=self._host,
-            secure_port=self.url.rpartition(":")[2],
+            secure_port=PORT,
             cert_dir=self._folder / "certificates",
             service_cluster_ip_range=SERVICES,
             service_account_issuer="https://kubernetes.default.svc",

@@ -1,20 +1,30 @@
-"""An image of one static program, as an archive that a node can load: no registry and no daemon is needed for it."""
+"""An image of one program, as an archive that a node can load: no registry and no daemon is needed for it."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import re
+import subprocess
 import tarfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
 
-def image_of(program: Path, name: str, archive: Path) -> Path:
-    """Write an image `name` that runs the program to `archive`."""
-    layer = _tar({f"{program.name}": (program.read_bytes(), 0o755)})
+def libraries_of(program: Path) -> list[Path]:
+    """The libraries that a program of this machine is linked with, and what loads them."""
+    linked = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    return [Path(found) for found in re.findall(r"(/\S+) \(0x", linked)]
+
+
+def image_of(program: Path, name: str, archive: Path, libraries: Sequence[Path] = ()) -> Path:
+    """Write an image `name` that runs the program to `archive`. A static program needs no libraries."""
+    files = {program.name: program, **{str(path).lstrip("/"): path for path in libraries}}
+    layer = _tar({path: (source.read_bytes(), 0o755) for path, source in files.items()})
     config = json.dumps(
         {
             "architecture": "amd64",

@@ -10,6 +10,8 @@ from pathlib import Path
 HOST = "10.245.0.1"
 """The node's address: of this machine alone, no other network reaches it."""
 PODS = "10.244.0.0/16"
+PUBLIC = "25.244.0.1"
+"""Stands for the internet: an address like any other of it, but of this machine alone as long as the node is there."""
 LINK = "mwnode0"
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
@@ -18,7 +20,8 @@ def network_up() -> None:
     """Give this machine the node's address, and let packets of pods pass."""
     network_down()
     _ip("link", "add", LINK, "type", "bridge")
-    _ip("address", "add", f"{HOST}/32", "dev", LINK)
+    for address in (HOST, PUBLIC):
+        _ip("address", "add", f"{address}/32", "dev", LINK)
     _ip("link", "set", LINK, "up")
     FORWARDING.write_text("1")
     for option in ("-s", "-d"):

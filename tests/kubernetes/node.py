@@ -1,17 +1,22 @@
-"""One real node on this machine: containerd, kubelet, kube-proxy, CoreDNS, and a network of its own."""
+"""One real node on this machine: containerd, kubelet, kube-proxy, CoreDNS, and a network of its own, with its policies enforced."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.kubernetes.machine import HOST, PODS, cgroups, mounts_below, namespaces, notes_of_containers, remove_cgroup
+from tests.kubernetes.policy_enforcer import in_force, lift
 from tests.kubernetes.program import Program, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.kubernetes.control_plane import ControlPlane
 
 CNI_PLUGINS = next(
@@ -61,6 +66,7 @@ class Node:
             ],
         )
         self._start("kube-proxy", ["--config", self._proxy_config(), "--hostname-override", NAME])
+        self._enforce_policies()
 
     def load(self, archive: Path) -> None:
         """Make an image known to the node, from an archive as `docker save` writes it."""
@@ -69,6 +75,17 @@ class Node:
     def tag(self, image: str, name: str) -> None:
         """Give an image a second name."""
         self._ctr("images", "tag", image, name)
+
+    @contextmanager
+    def without_policies(self) -> Iterator[None]:
+        """Let everybody speak to everybody, for as long as the context is entered."""
+        enforcer = self._programs.pop()
+        enforcer.stop()
+        lift()
+        try:
+            yield
+        finally:
+            self._enforce_policies()
 
     def stop(self) -> None:
         """End the node: its pods first, or their processes would outlive it."""
@@ -80,6 +97,7 @@ class Node:
             program.stop()
         subprocess.run(["nft", "delete", "table", "ip", "kube-proxy"], check=False, stderr=subprocess.DEVNULL)
         subprocess.run(["nft", "delete", "table", "ip6", "kube-proxy"], check=False, stderr=subprocess.DEVNULL)
+        lift()
 
     def _ctr(self, *words: str) -> None:
         command = ["ctr", "--address", str(self._socket), "--namespace", "k8s.io", *words]
@@ -170,6 +188,10 @@ state = "{self._folder}/state"
 }}
 """)
         self._start("coredns", ["-conf", corefile])
+
+    def _enforce_policies(self) -> None:
+        words = ["-m", "tests.kubernetes.policy_enforcer", self._control_plane.kubeconfig]
+        self._start("policy-enforcer", words, program=sys.executable).wait_until(in_force, START_SECONDS)
 
     def _kubelet_config(self) -> Path:
         return self._write_config(

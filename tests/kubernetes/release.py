@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.kubernetes.machine import HOST
@@ -14,8 +15,6 @@ from tests.kubernetes.program import Program, free_port
 from tests.support.previous_version import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.kubernetes.cluster import Cluster
     from tests.kubernetes.versions import Version
 
@@ -29,6 +28,11 @@ KINDS = (
 )
 
 
+def redis_program() -> Path:
+    """This machine's Redis or Valkey."""
+    return Path(shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server")
+
+
 class Release:
     """One release of the chart, at the address `address` once it is installed."""
 
@@ -38,7 +42,7 @@ class Release:
         self.model_port = free_port(HOST)
         self._folder = folder
         self._redis: Program | None = None
-        self._redis_port = free_port(HOST)
+        self.redis_port = free_port(HOST)
 
     def prepare(self) -> None:
         """Make what the chart leaves to the cluster: the volume's storage, Redis, the secret of the model's key."""
@@ -64,8 +68,7 @@ class Release:
                 "stringData": {"OPENAI_API_KEY": "scripted"},
             },
         )
-        program = shutil.which("redis-server") or "valkey-server"
-        command = [program, "--bind", HOST, "--port", str(self._redis_port), "--protected-mode", "no"]
+        command = [str(redis_program()), "--bind", HOST, "--port", str(self.redis_port), "--protected-mode", "no"]
         self._redis = Program("redis", [*command, "--dir", str(self._folder)], self._folder)
 
     def close(self) -> None:
@@ -136,8 +139,8 @@ class Release:
         sets = {
             "image.tag": version.tag,
             "browser.image.tag": version.tag,
-            "redis.url": f"redis://{HOST}:{self._redis_port}/0",
-            "redis.port": self._redis_port,
+            "redis.url": f"redis://{HOST}:{self.redis_port}/0",
+            "redis.port": self.redis_port,
             "model.openaiBaseUrl": f"http://{HOST}:{self.model_port}/v1",
         }
         files = [f"--values={file}" for file in version.values]
