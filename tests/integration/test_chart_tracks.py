@@ -63,9 +63,9 @@ def test_kubernetes_api_is_reached_by_the_gateway_of_a_canary_alone() -> None:
     assert [it for it in ("gateway", "agent", "tools", "browser") if api in ports(manifest, it)] == ["gateway"]
     assert api not in ports(rendered("default"), "gateway")
     peers = [{"ipBlock": {"cidr": "10.0.0.1/32"}}]
-    narrow = render({"files": SHARED, "canary": CANARY, "networkPolicy": {"apiServerTo": peers}})
-    (rule,) = [it for it in narrow.one("NetworkPolicy", "gateway")["spec"]["egress"] if it.get("ports") == api]
-    assert rule["to"] == peers
+    policy = {"apiServerTo": peers, "apiServerPorts": [8443]}
+    narrow = render({"files": SHARED, "canary": CANARY, "networkPolicy": policy})
+    assert {"ports": [{"port": 8443}], "to": peers} in narrow.one("NetworkPolicy", "gateway")["spec"]["egress"]
 
 
 @pytest.mark.parametrize(

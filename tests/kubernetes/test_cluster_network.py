@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,6 +31,8 @@ REDIS = "meshwright.test/redis"
 VALUES = (
     "--set=canary.enabled=true",
     "--set=metrics.enabled=true",
+    "--set=browser.deletionCost.enabled=true",
+    "--set=browser.replicas=2",
     '--set-json=metrics.from=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"monitoring"}}}]',
     # Policies see the address of its servers, and not the Service's.
     f'--set-json=networkPolicy.apiServerTo=[{{"ipBlock":{{"cidr":"{HOST}/32"}}}}]',
@@ -69,6 +71,7 @@ OPEN: dict[str, set[str]] = {
     "tools": {"names", "browser", "the internet by https"},
     "browser": {"names", "web", "the internet", "the internet by https"},
     "web": set(),
+    "deletion-cost": {"figures of the browser", "Kubernetes' API", "Kubernetes' API by its Service"},
     "neighbour": {"gateway"},
     "prometheus": {"figures of the agent", "figures of tools", "figures of the browser"},
     "foreigner": set(),
@@ -97,9 +100,14 @@ def installed(release: Release, cluster: Cluster, present: Version, previous: Ve
     cluster.kubectl("delete", "pod", "neighbour")
 
 
+def first(release: Release, component: str) -> dict[str, Any]:
+    """One pod of a component, the same each time."""
+    return min(release.pods(component), key=lambda pod: str(pod["metadata"]["name"]))
+
+
 def targets(release: Release) -> dict[str, Address]:
     """Everything that somebody could try to reach, by name."""
-    pods = {name: release.pods(name)[0]["status"]["podIP"] for name in {component for component, _ in MESH.values()}}
+    pods = {component: first(release, component)["status"]["podIP"] for component, _ in MESH.values()}
     (node,) = release.cluster.get("nodes")["items"]
     neighbour = release.cluster.get("pod", "neighbour")["status"]["podIP"]
     return {
@@ -121,8 +129,10 @@ async def somebody_everywhere(release: Release) -> AsyncIterator[None]:
 
 async def reach(release: Release, all_targets: Mapping[str, Address]) -> dict[str, set[str]]:
     """Who reaches what, but itself."""
-    pods = {
-        source: (source, STRANGERS[source]) if source in STRANGERS else (sorted(release.names(source))[0], "default")
+    pods: dict[str, tuple[str, str]] = {
+        source: (source, STRANGERS[source])
+        if source in STRANGERS
+        else (first(release, source)["metadata"]["name"], "default")
         for source in OPEN
     }
     found = await asyncio.gather(*(reached(release.cluster, *pod, all_targets) for pod in pods.values()))
