@@ -42,6 +42,9 @@ VALUES = (
     f"--set=redis.image.repository={REDIS}",
     "--set-string=redis.image.tag=1",
     "--set=redis.persistence.enabled=false",
+    # Nobody is at work when it is uninstalled.
+    "--set=tools.drain.lookup=0",
+    "--set=browser.drain.lookup=0",
 )
 STRANGERS = {"neighbour": "default", "prometheus": "monitoring", "foreigner": "elsewhere"}
 """Pods of others, and their namespaces."""
@@ -96,8 +99,8 @@ def installed(release: Release, cluster: Cluster, present: Version, previous: Ve
         cluster.kubectl("wait", "pod", name, f"--namespace={namespace}", "--for=condition=Ready", "--timeout=60s")
     yield
     release.uninstall()
-    cluster.kubectl("delete", "namespace", "monitoring", "elsewhere")
     cluster.kubectl("delete", "pod", "neighbour")
+    cluster.kubectl("delete", "namespace", "monitoring", "elsewhere", "--wait=false")
 
 
 def first(release: Release, component: str) -> dict[str, Any]:
