@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.kubernetes.versions import Version
 
 pytestmark = pytest.mark.timeout(400)
-SECONDS = 120.0
 REDIS = "meshwright.test/redis"
 VALUES = (
     "--set=canary.enabled=true",
