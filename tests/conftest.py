@@ -26,12 +26,15 @@ def pytest_configure(config: pytest.Config) -> None:
     And hear Ctrl-C: a shell's job in the background ignores it, and so would the programs that tests press it for.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    worker = getattr(config, "workerinput", None)
-    if worker is None:
-        folder = config.stash[_folder] = PrivateFolder("mw-", Path("/tmp"))
-        # The workers of pytest-xdist and what tests start have it from here.
-        os.environ["TMPDIR"] = tempfile.tempdir = str(folder.path)
-    config.option.basetemp = Path(tempfile.gettempdir()) / (worker["workerid"] if worker else "main")
+    if worker := getattr(config, "workerinput", None):
+        # In that of the process which started this one.
+        own = Path(tempfile.gettempdir()) / worker["workerid"]
+        own.mkdir()
+    else:
+        config.stash[_folder] = PrivateFolder("mw-", Path("/tmp"))
+        own = config.stash[_folder].path
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+    config.option.basetemp = own / "t"
 
 
 @pytest.hookimpl(trylast=True)

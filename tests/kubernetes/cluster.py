@@ -31,7 +31,8 @@ class Cluster:
     def __init__(self) -> None:
         self._tools = {tool.name: build(tool) for tool in TOOLS}
         self._forwarded = FORWARDING.read_text()
-        self._folder = Path(tempfile.mkdtemp(prefix="mw-cluster-"))
+        # Not in that of the run, which the next one may remove: file systems are mounted here.
+        self._folder = Path(tempfile.mkdtemp(prefix="mw-cluster-", dir="/tmp"))
         folder = next(iter(self._tools.values())).parent
         self.control_plane = ControlPlane(folder, self._folder, HOST)
         self.node = Node(folder, self._folder, self.control_plane)
