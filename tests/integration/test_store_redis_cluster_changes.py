@@ -9,9 +9,11 @@ from itertools import count
 
 import pytest
 
+from meshwright.store.interface import Once
 from meshwright.store.redis import follower, keys
+from meshwright.v1.event_pb2 import Event
 from tests.support.redis_cluster import NODES, SLOTS, RedisCluster, slot_of
-from tests.support.store_drive import a_notice, a_replica, a_session, sequences, taken
+from tests.support.store_drive import a_notice, a_replica, a_run, a_session, sequences, taken
 from tests.support.store_traffic import traffic
 
 FIRST, OTHER, REPLICA, SPARE = 0, 1, NODES, NODES + 1
@@ -81,6 +83,33 @@ async def test_work_goes_on_and_nothing_is_lost_or_doubled(
         async with work.under_way():
             await asyncio.to_thread(change, cluster, sessions)
         await work.verify()
+
+
+async def test_changes_of_a_session_keep_their_order_while_its_slot_moves(cluster: RedisCluster) -> None:
+    """The first one makes a key, which is refused meanwhile; the second one's keys are all there, and it would not be."""
+    (name,) = sessions_of(OTHER, 1)
+    slot = slot_of(keys.state(name))
+    async with a_replica(cluster.url) as store:
+        await a_session(store, name)
+        await a_run(store, "run_first", name)
+        for empty in set(keys.of_session(name)) - set(cluster.ask(OTHER, "CLUSTER", "GETKEYSINSLOT", slot, 100)):
+            cluster.ask(OTHER, "ZADD", empty, 0, "somebody")
+        cluster.ask(OTHER, "CONFIG", "RESETSTAT")
+        cluster.begin_move(slot, OTHER, SPARE)
+        asking = asyncio.create_task(a_run(store, "run_asked_for", name, once=Once("once", b"digest")))
+        await asyncio.to_thread(
+            cluster.wait_for, lambda: "errorstat_TRYAGAIN" in cluster.ask(OTHER, "INFO", "errorstats")
+        )
+        behind = asyncio.create_task(store.append_to_session(name, [a_notice("behind")]))
+        await asyncio.to_thread(cluster.wait, HELD_SECONDS)
+        cluster.end_move(slot, OTHER, SPARE)
+        await asyncio.gather(asking, behind)
+        events = [Event.FromString(stored.payload) for stored in await store.read(name, 0, 10)]
+    assert [(event.run_id, event.notice.text) for event in events] == [
+        ("run_first", "queued"),
+        ("run_asked_for", "queued"),
+        ("", "behind"),
+    ]
 
 
 async def test_watchers_of_a_node_that_stands_still_hear_another_one(

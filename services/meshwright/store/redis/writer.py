@@ -7,10 +7,10 @@ import hashlib
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
@@ -148,7 +148,7 @@ class Writer:
             room = MAX_BATCH
             while sessions and room > 0:
                 session_id = sessions.popleft()
-                gathered[session_id] = list(islice(self._waiting[session_id], room))
+                gathered[session_id] = list(islice(_alike(self._waiting[session_id]), room))
                 room -= len(gathered[session_id])
             batch = [each for waiting in gathered.values() for each in waiting if each.change or self._composed(each)]
             for sending, result in zip(batch, await self._attempt(batch), strict=True):
@@ -214,6 +214,14 @@ class Writer:
             waiting[0].pause = min(2 * waiting[0].pause, LONGEST_PAUSE)
         else:
             self._send_soon(session_id)
+
+
+def _alike(waiting: Sequence[Sending]) -> Iterator[Sending]:
+    """The first of them, of the same keys. While a slot moves, a change is refused if one of its keys is not there yet; one behind it, of
+    fewer keys, would be carried out before it.
+    """
+    answer_key = waiting[0].operation.answer_key
+    return takewhile(lambda sending: sending.operation.answer_key == answer_key, waiting)
 
 
 def _settle(sending: Sending, result: Any) -> None:
