@@ -6,6 +6,6 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
     setupFiles: ["test/setup.ts"],
-    testTimeout: 15_000,
+    testTimeout: 120_000,
   },
 });

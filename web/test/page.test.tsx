@@ -35,15 +35,13 @@ async function send(task: string): Promise<void> {
 
 /** The run with this task, once the page shows it. */
 async function runOf(task: string): Promise<HTMLElement> {
-  return await screen.findByRole("article", { name: `Task: ${task}` }, { timeout: 5_000 });
+  return await screen.findByRole("article", { name: `Task: ${task}` });
 }
 
 /** The answer to this task, once it is whole. */
 async function answerOf(task: string): Promise<HTMLElement> {
   const run = await runOf(task);
-  await waitFor(() => expect(within(run).getByRole("group", { name: "Outcome" })).toBeInTheDocument(), {
-    timeout: 8_000,
-  });
+  await waitFor(() => expect(within(run).getByRole("group", { name: "Outcome" })).toBeInTheDocument());
   return within(run).getByRole("group", { name: "Answer" });
 }
 

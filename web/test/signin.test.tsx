@@ -57,10 +57,8 @@ async function signIn(token: string): Promise<void> {
 }
 
 async function answered(task: string): Promise<void> {
-  const run = await screen.findByRole("article", { name: `Task: ${task}` }, { timeout: 5_000 });
-  await waitFor(() => expect(within(run).getByRole("group", { name: "Answer" })).toHaveTextContent("You said"), {
-    timeout: 8_000,
-  });
+  const run = await screen.findByRole("article", { name: `Task: ${task}` });
+  await waitFor(() => expect(within(run).getByRole("group", { name: "Answer" })).toHaveTextContent("You said"));
 }
 
 test("a mesh that asks nobody is never asked about", async () => {

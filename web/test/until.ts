@@ -1,5 +1,5 @@
 /** Waits until `condition` holds, looking often; fails after `ms` milliseconds with what `describe` says. */
-export async function until(condition: () => boolean, describe: () => unknown = () => "", ms = 10_000): Promise<void> {
+export async function until(condition: () => boolean, describe: () => unknown = () => "", ms = 60_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!condition()) {
     if (performance.now() > deadline) {
