@@ -126,6 +126,9 @@ class BrowserLease:
         except asyncio.CancelledError:
             await self.cut()
             raise
+        if self.ended.is_set():
+            # Already, behind the grant: who held it now would hold it for ever, as its end was told before.
+            raise self._lost()
         return True
 
     @property
