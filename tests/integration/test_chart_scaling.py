@@ -48,6 +48,7 @@ def test_browsers_scale_by_keda_on_what_is_leased_and_waited_for() -> None:
         in trigger["metadata"]["query"]
     )
     assert trigger["metadata"]["threshold"] == "0.7"
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
     assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
 
 
