@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,6 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from meshwright.client import BrowserAttached, BrowserDetached, Mesh, RunFinished, ToolCallFinished
-from meshwright.serving.errors import MeshError
 from meshwright.v1.browser_pb2 import LeaseSpec
 from meshwright.v1.browser_service_pb2_grpc import BrowserServiceStub
 from tests.kubernetes.external_metrics import figure
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(400)
 SECONDS = 120.0
-ATTEMPTS = 10
 SHOP = "http://mesh-web:8084/demo/"
 VALUES = (
     "--set=metrics.enabled=true",
@@ -59,22 +57,13 @@ def installed(release: Release, present: Version, external_metrics: ExternalMetr
 async def lease(release: Release) -> AsyncIterator[Driving]:
     """A browser that shows the shop, held by a stream through the gateway."""
     async with grpc.aio.insecure_channel(release.address) as channel:
-        browser = await _leased(BrowserServiceStub(channel))
+        browser = Driving(BrowserServiceStub(channel))
+        await browser.start(LeaseSpec(wait=Duration(seconds=60)))
         try:
             await browser.goto(SHOP)
             yield browser
         finally:
             browser.call.cancel()
-
-
-async def _leased(stub: BrowserServiceStub) -> Driving:
-    """A lease of whichever pod has a browser left: a full one lets callers wait, and the next call goes to the next pod."""
-    for _ in range(ATTEMPTS):
-        browser = Driving(stub)
-        with contextlib.suppress(MeshError):
-            await browser.start(LeaseSpec(wait=Duration(seconds=1)))
-            return browser
-    raise AssertionError("no pod had a browser left")
 
 
 def holder(release: Release) -> str:
@@ -145,7 +134,11 @@ async def test_browsers_scale_with_leases_and_a_leased_one_is_never_taken_away(
         async with lease(release):
             tell("1 to 2 browser pods, all leased", await browsers(release, 2))
             async with lease(release), lease(release):
-                tell("2 to 3 browser pods, all leased", await browsers(release, 3))
+                begun = time.monotonic()
+                # All that the two pods have are leased: this one is of the third.
+                async with lease(release):
+                    tell("from asking for a browser of 2 full pods to having one of a third", time.monotonic() - begun)
+                    await browsers(release, 3)
         pod = await _only_holder(release)
         # The one that Kubernetes would rather keep is not the one to try.
         cluster.kubectl("annotate", "pod", pod, "controller.kubernetes.io/pod-deletion-cost=-1")
