@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import meshwright.cli  # noqa: F401  # as every program of the mesh does first
 from meshwright.serving.private_folder import PrivateFolder
 
 # How long a case takes says how busy the machine is, and nothing else.

@@ -132,7 +132,8 @@ async def test_a_chromium_that_is_killed_between_two_runs_is_not_a_blank_page(fr
             assert "$49.00" in told
         else:
             assert call.error is not None
-            assert call.error.reason in ("BROWSER_CRASHED", "TAB_NOT_FOUND")
+            # The last one where the call was being sent in the very moment: gRPC loses the reason then.
+            assert call.error.reason in ("BROWSER_CRASHED", "TAB_NOT_FOUND", "UNAVAILABLE")
         assert "$49.00" in await session.ask(f"Open {mesh.url}/demo/ and tell me what the desk lamp costs")
 
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from google.protobuf.duration_pb2 import Duration
+from playwright.async_api import async_playwright
 
 from meshwright.browser import process
 from meshwright.serving.address import Address
@@ -95,6 +97,29 @@ async def test_a_browser_that_dies_idle_is_replaced(browser: BrowserClient, site
     await browser.pool_when(lambda pool: pool.crashes == before + 1 and pool.warm == 2)
     async with browser.drive() as driving:
         assert (await driving.goto(site.page("/idle", "<h1>Idle</h1>"))).navigation.http_status == 200
+
+
+class DeadDriver:
+    """Playwright's driver, as the library tells of one that ends at once."""
+
+    words = (RuntimeError("the handler is closed"), Exception("Connection closed while reading from the driver"))
+    ends = iter(words)
+
+    async def start(self) -> None:
+        raise next(self.ends)
+
+
+async def test_a_driver_that_ends_as_it_starts_is_started_again(
+    browser: BrowserClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await browser.pool_when(lambda pool: pool.warm == 2)).crashes
+    chosen = chain((DeadDriver for _ in DeadDriver.words), repeat(async_playwright))
+    monkeypatch.setattr("meshwright.browser.driver.async_playwright", lambda: next(chosen)())
+    chromium(psutil.Process()).kill()
+    await browser.pool_when(lambda pool: pool.crashes == before + 1 and pool.warm == 2)
+    assert next(DeadDriver.ends, None) is None
+    async with browser.drive() as driving:
+        assert (await driving.goto(site.page("/again", "<h1>Again</h1>"))).navigation.http_status == 200
 
 
 def family(root: psutil.Process) -> list[psutil.Process]:

@@ -139,7 +139,7 @@ async def test_tokens_are_checked_before_calls_are_counted(tmp_path: Path) -> No
         assert filters(await mesh.gateway.admin.config_dump()) == [*BEFORE, "token_check", "local_ratelimit", *AFTER]
 
 
-BEFORE = ("health_check", "grpc_web", "cors", "csrf")
+BEFORE = ("health_check", "ready", "grpc_web", "cors", "csrf")
 AFTER = ("grpc_stats", "router")
 
 

@@ -136,3 +136,18 @@ async def test_logs_for_people_are_plain_lines() -> None:
         assert "\x1b" not in line
         process.signal(signal.SIGTERM)
         assert (await process.end())[0] == 0
+
+
+async def test_children_of_a_busy_service_live_until_they_are_another_program() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "GRPC_ENABLE_FORK_SUPPORT"}
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.support.busy_parent", cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(LIMIT):
+            told, _ = await parent.communicate()
+    finally:
+        if parent.returncode is None:
+            parent.kill()
+            await parent.wait()
+    assert told.decode() == "{0: 300}\n"

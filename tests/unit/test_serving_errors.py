@@ -168,5 +168,17 @@ def test_a_failed_call_without_readable_details_is_typed_all_the_same(details: b
     assert "secret" not in error.message
 
 
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [("Internal error from Core", reasons.ERROR_REASON_UNAVAILABLE), ("a defect", reasons.ERROR_REASON_INTERNAL)],
+)
+def test_a_call_that_ended_as_something_was_to_be_sent_is_no_defect_of_the_peer(
+    details: str, reason: reasons.ErrorReason.ValueType
+) -> None:
+    """grpc.aio makes a status of its own then."""
+    ended = grpc.aio.AioRpcError(StatusCode.INTERNAL, grpc.aio.Metadata(), grpc.aio.Metadata(), details, None)
+    assert MeshError.from_rpc_error(ended).reason == reason
+
+
 def test_status_codes_are_found_by_their_number() -> None:
     assert CODES_BY_NUMBER[5] is StatusCode.NOT_FOUND

@@ -34,7 +34,7 @@ class Driver:
 
     @classmethod
     async def start(cls, folder: Path) -> Driver:
-        """Start one whose temporary files, and its browser's, are in `folder`."""
+        """Start one whose temporary files, and its browser's, are in `folder`. Raises what is in DRIVER_ERRORS, or OSError."""
         async with _starting:
             before = {child.pid for child in psutil.Process().children()}
             starting = asyncio.create_task(_start(folder))
@@ -63,7 +63,13 @@ class Driver:
 
 async def _start(folder: Path) -> Playwright:
     with _temporary_files_in(folder):
-        return await async_playwright().start()
+        try:
+            return await async_playwright().start()
+        except (*DRIVER_ERRORS, OSError):
+            raise
+        except Exception as error:
+            # The library's word for a driver that ended at once is an error of no kind.
+            raise PlaywrightError(str(error)) from error
 
 
 async def _stop_unwanted(starting: asyncio.Task[Playwright]) -> None:

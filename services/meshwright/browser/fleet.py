@@ -15,6 +15,7 @@ import structlog
 from playwright.async_api import Error as PlaywrightError
 
 from meshwright.browser.chromium import ChromiumMissingError, find
+from meshwright.browser.driver import DRIVER_ERRORS
 from meshwright.browser.process import BrowserProcess, LaunchPlan
 from meshwright.browser.scratch import Scratch
 from meshwright.serving.startup import StartupError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from meshwright.browser.settings import BrowserSettings
 
 RETRY_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+START_ERRORS = (*DRIVER_ERRORS, TimeoutError, OSError)
+"""How a browser does not start, because of itself, its driver or the machine."""
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +88,7 @@ class Fleet:
             raise
         try:
             first = await self._first(self._plan)
-        except (PlaywrightError, TimeoutError, OSError) as error:
+        except START_ERRORS as error:
             await self._clear_scratch()
             message = f"Chromium ({self._plan.executable}) does not start: {_first_line(error)}"
             if self._plan.sandbox:
@@ -144,7 +147,7 @@ class Fleet:
                 try:
                     process = await self._start_one(self._known_plan())
                     break
-                except (PlaywrightError, TimeoutError, OSError) as error:
+                except START_ERRORS as error:
                     pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
                     attempt += 1
                     log.error("browser_does_not_start", cause=_first_line(error), retry_in=pause)

@@ -7,7 +7,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from meshwright.browser import failures
@@ -53,10 +52,8 @@ async def _attempt(action: Action, job: Job, message: Any) -> BrowserResult | No
         return await action.handler(job, message)
     except PlaywrightTimeoutError:
         raise
-    except PlaywrightError as error:
-        await _diagnose(job, error)
-        raise
     except DRIVER_ERRORS:
+        # What an action has no word for comes from the end of its tab, whatever the driver calls it then.
         await _expect_crash(job)
         raise
 
@@ -79,12 +76,6 @@ async def _until_dialog(action: Action, job: Job, message: Any) -> BrowserResult
         for task in (work, dialog):
             task.cancel()
         await asyncio.gather(work, dialog, return_exceptions=True)
-
-
-async def _diagnose(job: Job, error: PlaywrightError) -> None:
-    """Raise the cause of a failed command when it is the end of its tab. The end of the browser cancels it anyway."""
-    if error.name == "TargetClosedError" or "crashed" in error.message:
-        await _expect_crash(job)
 
 
 async def _expect_crash(job: Job) -> None:

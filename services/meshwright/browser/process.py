@@ -90,7 +90,7 @@ class BrowserProcess:
     async def start(cls, plan: LaunchPlan, folder: Path) -> BrowserProcess:
         """Start one whose temporary files are all in `folder`, which goes with it.
 
-        Raises playwright.async_api.Error or TimeoutError when it does not start.
+        Raises what is in DRIVER_ERRORS, TimeoutError or OSError when it does not start.
         """
         async with asyncio.timeout(START_SECONDS):
             driver = await Driver.start(folder)

@@ -130,9 +130,12 @@ class MeshError(Exception):
                     return cls.from_status(status_pb2.Status.FromString(value), service=service)
                 except DecodeError:
                     break
-        return _foreign(error.code(), service)
+        unsent = error.code() is StatusCode.INTERNAL and error.details() == UNSENT
+        return _foreign(StatusCode.CANCELLED if unsent else error.code(), service)
 
 
+UNSENT = "Internal error from Core"
+"""grpc.aio's word, over which it forgets the peer's status, where a call ended in the moment in which a message was to be sent."""
 FOREIGN_REASONS: Mapping[StatusCode, tuple[ErrorReason.ValueType, str]] = {
     StatusCode.UNAVAILABLE: (reasons.ERROR_REASON_UNAVAILABLE, "cannot be reached"),
     StatusCode.CANCELLED: (reasons.ERROR_REASON_UNAVAILABLE, "gave the call up"),
