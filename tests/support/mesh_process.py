@@ -175,7 +175,7 @@ def mesh_process(folder: Path, **settings: str) -> Iterator[MeshProcess]:
             if mesh.process.poll() is None:
                 mesh.stop()
             defects = [line for line in mesh.logs().splitlines() if '"exception"' in line or "Traceback" in line]
-            assert defects == []
+            assert not defects, "\n".join(defects)
         finally:
             mesh.kill_what_is_left()
 

@@ -68,8 +68,9 @@ async def _start(folder: Path) -> Playwright:
         except (*DRIVER_ERRORS, OSError):
             raise
         except Exception as error:
-            # The library's word for a driver that ended at once is an error of no kind.
-            raise PlaywrightError(str(error)) from error
+            # The library's word for a driver that ended at once is an error of no kind. Nor is it one of the browser's, which
+            # would be tried without its sandbox then.
+            raise ConnectionError(str(error)) from error
 
 
 async def _stop_unwanted(starting: asyncio.Task[Playwright]) -> None:
