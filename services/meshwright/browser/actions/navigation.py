@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 BLANK = "about:blank"
 NETWORK_CHANGES = 4
 """So many on the way to a page are put up with. A container makes two or three within a second."""
+ERROR_PAGE = 'interrupted by another navigation to "chrome-error:'
+"""What the attempt before has left, coming late."""
 WAIT_UNTIL: Mapping[int, WaitUntil] = {
     browser_pb2.LOAD_STATE_UNSPECIFIED: "domcontentloaded",
     browser_pb2.LOAD_STATE_COMMITTED: "commit",
@@ -107,7 +109,7 @@ async def again(go: Callable[[], Awaitable[Response | None]]) -> Response | None
         try:
             return await go()
         except PlaywrightError as error:
-            if failures.net_error(error.message) != "ERR_NETWORK_CHANGED":
+            if failures.net_error(error.message) != "ERR_NETWORK_CHANGED" and ERROR_PAGE not in error.message:
                 raise
     return await go()
 
