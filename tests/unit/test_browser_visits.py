@@ -121,6 +121,10 @@ class Fleet:
     def settle(self, _process: object) -> None: ...
 
 
+PATIENT = Visit(stay=60.0)
+LOOKING = Visit(stay=60.0, looks=True, goes_on=True)
+
+
 async def a_pool(**given: int) -> Pool:
     loaded = BrowserSettings.load(**{"browser_capacity": 2, "browser_warm": 1, "browser_queue": 3, **given})
     pool = Pool(loaded, Fleet())  # type: ignore[arg-type]
@@ -194,13 +198,13 @@ async def test_whatever_comes_each_caller_gets_one_browser_or_none_and_all_are_g
 @pytest.mark.usefixtures("quick")
 async def test_who_comes_from_another_queue_has_a_place_even_where_the_queue_is_full() -> None:
     pool = await a_pool(browser_capacity=1, browser_queue=1)
-    grant = await pool.acquire(Visit.of(1, 1.0))
-    new = asyncio.create_task(pool.acquire(Visit.of(0, 1.0)))
+    grant = await pool.acquire(PATIENT)
+    new = asyncio.create_task(pool.acquire(PATIENT))
     await asyncio.sleep(0)
     with pytest.raises(MeshError) as refused:
         await pool.acquire(Visit.of(LOOKS + 1, 1.0))
     assert not refused.value.elsewhere
-    moved = asyncio.create_task(pool.acquire(Visit(stay=1.0, waited=5.0)))
+    moved = asyncio.create_task(pool.acquire(Visit(stay=60.0, waited=5.0)))
     await asyncio.sleep(0)
     assert pool.queued == 2
     pool.release(grant.isolate, 0.0)
@@ -214,9 +218,9 @@ async def test_who_comes_from_another_queue_has_a_place_even_where_the_queue_is_
 @pytest.mark.usefixtures("quick")
 async def test_a_full_pool_sends_on_who_looks_and_one_with_room_makes_a_browser_for_it() -> None:
     pool = await a_pool(browser_capacity=2, browser_warm=0)
-    grants = [await pool.acquire(Visit.of(LOOKS, 1.0)) for _ in range(2)]
+    grants = [await pool.acquire(LOOKING) for _ in range(2)]
     with pytest.raises(MeshError) as refused:
-        await pool.acquire(Visit.of(LOOKS, 1.0))
+        await pool.acquire(LOOKING)
     assert (refused.value.elsewhere, pool.queued) == (True, 0)
     for grant in grants:
         pool.release(grant.isolate, 0.0)
@@ -226,11 +230,11 @@ async def test_a_full_pool_sends_on_who_looks_and_one_with_room_makes_a_browser_
 @pytest.mark.usefixtures("quick")
 async def test_who_leaves_in_the_moment_of_the_grant_leaves_the_browser_to_the_next() -> None:
     pool = await a_pool(browser_capacity=1)
-    grant = await pool.acquire(Visit.of(1, 1.0))
+    grant = await pool.acquire(PATIENT)
     async with asyncio.timeout(5):
         while not pool.warm:  # noqa: ASYNC110 (a counter has nothing to await)
             await asyncio.sleep(0.001)
-    leaving, staying = (asyncio.create_task(pool.acquire(Visit.of(0, 5.0))) for _ in range(2))
+    leaving, staying = (asyncio.create_task(pool.acquire(PATIENT)) for _ in range(2))
     await asyncio.sleep(0)
     pool.release(grant.isolate, 0.0)
     leaving.cancel()
